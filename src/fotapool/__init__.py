@@ -1,0 +1,80 @@
+"""fotapool: pools of FOTA licenses. The SDK's public names; everything else is internal.
+
+from fotapool import Client
+
+with Client() as client:
+    change = client.licenses.assign("0000123456-00001", ["990003425730524"])
+"""
+
+from __future__ import annotations
+
+from fotapool.client import (
+    AccountStatus,
+    AnswerError,
+    ApiError,
+    Client,
+    ConnectionFailed,
+    ErrorException,
+    Forbidden,
+    HttpRequest,
+    LicenseChange,
+    LicensedDevice,
+    LicensesController,
+    MissingPath,
+    Response,
+    ServerError,
+    TimedOut,
+    TooManyRequests,
+    Transport,
+    Unauthorized,
+    UnexpectedAnswer,
+    Verdict,
+)
+from fotapool.model import ConfigurationError, FotapoolError, Outcome
+from fotapool.wire.documented import (
+    DeviceResult,
+    DeviceResult1,
+    LicenseIMEI,
+    LicenseResponse,
+    LicenseResponse1,
+    LicensesAssignedRemovedRequest,
+    LicenseSummary,
+    LicenseSummaryDevice,
+)
+
+__all__ = [
+    "AccountStatus",
+    "AnswerError",
+    "ApiError",
+    "Client",
+    "ConfigurationError",
+    "ConnectionFailed",
+    "DeviceResult",
+    "DeviceResult1",
+    "ErrorException",
+    "Forbidden",
+    "FotapoolError",
+    "HttpRequest",
+    "LicenseChange",
+    "LicenseIMEI",
+    "LicenseResponse",
+    "LicenseResponse1",
+    "LicenseSummary",
+    "LicenseSummaryDevice",
+    "LicensedDevice",
+    "LicensesAssignedRemovedRequest",
+    "LicensesController",
+    "MissingPath",
+    "Outcome",
+    "Response",
+    "ServerError",
+    "TimedOut",
+    "TooManyRequests",
+    "Transport",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "Verdict",
+    "__version__",
+]
+
+__version__ = "0.1.0"

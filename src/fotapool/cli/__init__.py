@@ -1,0 +1,82 @@
+"""The command line. Results on stdout, every other word on stderr, documented exit codes.
+
+Rooms are imported inside the command that needs them, so that `--help` is quick and a missing
+extra is one line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from fotapool.cli.admin import admin
+from fotapool.cli.demo import demo
+from fotapool.cli.serve import serve
+from fotapool.model import ConfigurationError, FotapoolError
+
+DONE, SOME_REFUSED, USAGE, COULD_NOT, INTERRUPTED = 0, 1, 2, 3, 130
+
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (click.UsageError, USAGE),
+    (ConfigurationError, USAGE),
+    (click.Abort, INTERRUPTED),
+    (KeyboardInterrupt, INTERRUPTED),
+)
+"""What an error means to a script; any other is COULD_NOT."""
+
+TRACEBACK = "FOTAPOOL_TRACEBACK"
+
+EPILOG = """\
+\b
+Exit codes: 0 done, 1 some devices refused, 2 usage, 3 could not, 130 interrupted.
+Every option is also an environment variable: --log-format is FOTAPOOL_LOG_FORMAT.
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fotapool", prog_name="fotapool")
+def cli() -> None:
+    """Pools of FOTA licenses: a server, its administration, and a demonstration."""
+
+
+cli.add_command(serve)
+cli.add_command(admin)
+cli.add_command(demo)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; whatever goes wrong is one line on stderr."""
+    try:
+        code = cli.main(arguments, prog_name="fotapool", standalone_mode=False)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        return _tell(error)
+    return code if isinstance(code, int) else DONE
+
+
+def _tell(error: BaseException) -> int:
+    """Say what went wrong; gives the exit code that it means."""
+    if isinstance(error, click.ClickException):
+        error.show()
+    elif isinstance(error, BrokenPipeError):
+        # The reader of our output has gone; what is left in the buffer must not raise again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    else:
+        click.echo(f"fotapool: {_message(error)}", err=True)
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), COULD_NOT)
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, FotapoolError):
+        return str(error)
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return "interrupted"
+    if isinstance(error, ModuleNotFoundError):
+        extra = "cli" if error.name == "rich" else "server"
+        return f'this needs {error.name}; install it with: pip install "fotapool[{extra}]"'
+    return f"internal error: {type(error).__name__}: {error}; {TRACEBACK}=1 shows where"

@@ -1,0 +1,120 @@
+"""What every command shares: options that are also variables, and output in two forms."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+import msgspec
+
+from fotapool.model import ConfigurationError
+
+if TYPE_CHECKING:
+    from fotapool.store import SqliteStore
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PREFIX = "FOTAPOOL_"
+DEFAULT_DB = "sqlite:///fotapool.db"
+IN_MEMORY = "sqlite:///:memory:"
+
+
+def clock() -> int:
+    """The real time in milliseconds, which every other room takes as an argument."""
+    return time.time_ns() // 1_000_000
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """A click option that is also the environment variable of its name."""
+    long = next(name for name in names if name.startswith("--")).partition("/")[0]
+    variable = PREFIX + long.removeprefix("--").replace("-", "_").upper()
+    settings.setdefault("show_default", True)
+    return click.option(*names, envvar=variable, show_envvar=True, **settings)
+
+
+def db_option(**settings: Any) -> Callable[[F], F]:
+    settings = {
+        "default": DEFAULT_DB,
+        "metavar": "URL",
+        "help": "The database: sqlite:/// then the path; an absolute one has four slashes.",
+        **settings,
+    }
+    return option("--db", **settings)
+
+
+def output_options(command: F) -> F:
+    """`--output table|json`, and `--json` for short; the command is told `json`."""
+
+    @functools.wraps(command)
+    def told(*arguments: Any, output: str, as_json: bool, **named: Any) -> Any:
+        return command(*arguments, json=as_json or output == "json", **named)
+
+    output = option(
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        help="json puts exactly one JSON object on stdout.",
+    )
+    short = click.option("--json", "as_json", is_flag=True, help="Short for --output json.")
+    return output(short(cast(F, told)))
+
+
+def emit_json(result: Mapping[str, object]) -> None:
+    """Print a result as one JSON object."""
+    click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
+
+
+def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a result in aligned columns; numbers to the right."""
+    texts = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    numeric = [
+        bool(rows) and all(isinstance(row[at], int) for row in rows) for at in range(len(columns))
+    ]
+    for line in [list(columns), *texts]:
+        cells = (
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def note(message: str) -> None:
+    """A word to people, apart from results."""
+    click.echo(message, err=True)
+
+
+@contextmanager
+def opened_store(url: str) -> Iterator[SqliteStore]:
+    """The store of an administration command. Raises ConfigurationError, StoreError."""
+    from fotapool.store import open_store
+
+    if url == IN_MEMORY:
+        raise ConfigurationError(
+            "a database in memory ends with this command; give --db sqlite:///PATH"
+        )
+    store = open_store(url, clock=clock)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def actor() -> str:
+    """Who is at the keyboard, for the ledger."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"cli:{os.getuid()}" if hasattr(os, "getuid") else "cli:unknown"

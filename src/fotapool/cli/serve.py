@@ -1,0 +1,121 @@
+"""`fotapool serve`: the license server on a port."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from fotapool.cli._options import (
+    F,
+    clock,
+    db_option,
+    emit_json,
+    emit_table,
+    note,
+    option,
+    output_options,
+)
+from fotapool.server.settings import Settings
+
+if TYPE_CHECKING:
+    from fotapool.store import SqliteStore
+
+_SOURCES = {
+    ParameterSource.COMMANDLINE: "command line",
+    ParameterSource.ENVIRONMENT: "environment",
+    ParameterSource.DEFAULT: "default",
+}
+
+
+def _settings_options(command: F) -> F:
+    """An option for each setting, in order."""
+    for setting in reversed(fields(Settings)):
+        command = _settings_option(setting)(command)
+    return command
+
+
+def _settings_option(setting: Field[Any]) -> Callable[[F], F]:
+    bounds = setting.metadata
+    kind: Any = type(setting.default)
+    if bounds["choices"]:
+        kind = click.Choice(bounds["choices"])
+    elif kind is int:
+        kind = click.IntRange(bounds["at_least"], bounds["at_most"])
+    elif kind is float:
+        kind = click.FloatRange(bounds["at_least"], bounds["at_most"])
+    name = "--" + setting.name.replace("_", "-")
+    return option(name, type=kind, default=setting.default, help=bounds["meaning"])
+
+
+@click.command()
+@db_option()
+@_settings_options
+@click.option("--print-config", is_flag=True, help="Show each setting and where it came from.")
+@output_options
+@click.pass_context
+def serve(
+    context: click.Context,
+    /,
+    db: str,
+    print_config: bool,
+    json: bool,
+    **values: Any,
+) -> None:
+    """Serve the license API until SIGTERM or Ctrl-C."""
+    settings = Settings(**values)
+    if print_config:
+        _print_config(context, {"db": db, **values}, json)
+    else:
+        _serve(db, settings, json)
+
+
+def _serve(db: str, settings: Settings, json: bool) -> None:
+    from fotapool.server.log import set_up_logging
+    from fotapool.server.process import Server, base_url, bind
+    from fotapool.store import open_store
+
+    set_up_logging(settings.log_format, settings.log_level)
+    store = open_store(db, clock=clock)
+    try:
+        with bind(settings.host, settings.port) as listening:
+            url = base_url(listening, settings)
+            server = Server(store, settings, clock=clock, random=os.urandom)
+            server.run(listening, started=lambda: _announce(url, db, store, settings, json))
+    finally:
+        store.close()
+
+
+def _announce(url: str, db: str, store: SqliteStore, settings: Settings, json: bool) -> None:
+    if not settings.loopback_only and not settings.ssl_certfile:
+        note(
+            f"warning: {settings.host} can be reached from other machines, and secrets cross the "
+            "network unencrypted; use --ssl-certfile, or a proxy that does"
+        )
+    if not store.look_up(lambda directory: directory.accounts()):
+        note(
+            "no accounts yet; make one with: "
+            f"fotapool admin account create 0000123456-00001 --licenses 1000 --db {db}"
+        )
+    if json:
+        emit_json({"url": url, "db": db})
+    else:
+        click.echo(f"listening on {url} with {db}; Ctrl-C stops it")
+
+
+def _print_config(context: click.Context, values: dict[str, Any], json: bool) -> None:
+    sources = {name: _source(context, name) for name in values}
+    if json:
+        emit_json({name: {"value": values[name], "source": sources[name]} for name in values})
+    else:
+        rows = [(name, str(values[name]), sources[name]) for name in values]
+        emit_table(("SETTING", "VALUE", "FROM"), rows)
+
+
+def _source(context: click.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
+    return _SOURCES.get(source, "default") if source else "default"

@@ -1,0 +1,230 @@
+"""The SDK. `Client` logs in by itself and offers `client.licenses`.
+
+A `Call` says what to send and how to read the answer; this shell carries it: tokens, retries,
+errors. It works against a fotapool server and against the vendor's.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Mapping
+from typing import Self, TypeVar
+
+import msgspec
+
+from fotapool.client.errors import (
+    AnswerError,
+    ApiError,
+    ConnectionFailed,
+    ErrorException,
+    Forbidden,
+    MissingPath,
+    Response,
+    ServerError,
+    TimedOut,
+    TooManyRequests,
+    Unauthorized,
+    UnexpectedAnswer,
+    error_of,
+)
+from fotapool.client.licenses import Call, LicensesController
+from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice, Verdict
+from fotapool.client.tokens import ENVIRONMENT, Credentials, Tokens
+from fotapool.client.transport import HttpRequest, Transport, Urllib3Transport
+from fotapool.model import ConfigurationError
+from fotapool.wire import login
+from fotapool.wire.login import TokenAnswer
+
+__all__ = [
+    "AccountStatus",
+    "AnswerError",
+    "ApiError",
+    "Client",
+    "ConnectionFailed",
+    "ErrorException",
+    "Forbidden",
+    "HttpRequest",
+    "LicenseChange",
+    "LicensedDevice",
+    "LicensesController",
+    "MissingPath",
+    "Response",
+    "ServerError",
+    "TimedOut",
+    "TooManyRequests",
+    "Transport",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "Urllib3Transport",
+    "Verdict",
+]
+
+T = TypeVar("T")
+
+PRODUCTION = "https://thingspace.verizon.com"
+TIMEOUT_S = 30.0
+MAX_RETRIES = 2
+BACKOFF_S = 0.5
+BACKOFF_MAX_S = 8.0
+RETRY_AFTER_MAX_S = 60.0
+
+_TOKEN_PATH = "/api/ts/v1/oauth2/token"  # noqa: S105 -- a path
+_LOGIN_PATH = "/api/m2m/v1/session/login"
+
+
+class Client:
+    """Speaks the license API. Thread-safe; a context manager that lets go of connections.
+
+    Every argument is optional; the first seven also come from the environment
+    (`FOTAPOOL_CLIENT_ID`, `_CLIENT_SECRET`, `_USERNAME`, `_PASSWORD`, `_BASE_URL`,
+    `_ACCESS_TOKEN`, `_SESSION_TOKEN`). The client fetches both tokens when it first needs them;
+    a ready `access_token` or `session_token` is used as it is. `base_url` is the origin, a
+    trailing `/` or `/api` allowed; it redirects everything, the token calls included, and is
+    the vendor's production host by default.
+
+    A refused token is renewed once per call. Reads are tried again, up to `max_retries` times,
+    after a broken connection and after 429, 502, 503 and 504; writes only where the server did
+    not take them: no connection, 429, or 503 with Retry-After.
+
+    Raises ConfigurationError for a base URL that is none; the first call raises it for
+    credentials that are missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        base_url: str | None = None,
+        access_token: str | None = None,
+        session_token: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        max_retries: int = MAX_RETRIES,
+        transport: Transport | None = None,
+    ) -> None:
+        credentials = Credentials(
+            client_id=_given("client_id", client_id),
+            client_secret=_given("client_secret", client_secret),
+            username=_given("username", username),
+            password=_given("password", password),
+            access_token=_given("access_token", access_token),
+            session_token=_given("session_token", session_token),
+        )
+        self._credentials = credentials
+        self._origin = _origin(_given("base_url", base_url) or PRODUCTION)
+        self._timeout_s = timeout_s
+        self._max_retries = max_retries
+        self._transport = transport if transport is not None else Urllib3Transport()
+        self._tokens = Tokens(credentials, fetch_token=self._fetch_token, log_in=self._log_in)
+        self.licenses = LicensesController(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client(base_url={self._origin!r})"
+
+    def close(self) -> None:
+        """Let go of connections. The client can go on being used, and opens new ones."""
+        self._transport.close()
+
+    def perform(self, call: Call[T]) -> T:
+        """Carry a call. Raises ApiError, and ConfigurationError before any request."""
+        renewed = False
+        attempt = 0
+        while True:
+            bearer, session = self._tokens.get()
+            headers = {"Authorization": f"Bearer {bearer}", "VZ-M2M-Token": session}
+            try:
+                return _read(call, self._send(call.method, call.path, headers, call.body))
+            except AnswerError as error:
+                if not renewed and self._tokens.renew(error, bearer, session):
+                    renewed = True
+                    continue
+                failure: ApiError = error
+            except ConnectionFailed as error:
+                failure = error
+            if attempt >= self._max_retries or not _may_retry(call, failure):
+                raise failure
+            time.sleep(_pause_s(failure, attempt))
+            attempt += 1
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Response:
+        """One request, one answer. Raises ApiError for no answer and for one outside 2xx."""
+        # A caller's own type wins: the token call sends a form.
+        named = {"Accept": "application/json", "User-Agent": "fotapool"}
+        if body is not None:
+            named["Content-Type"] = "application/json"
+        request = HttpRequest(method, self._origin + path, {**named, **headers}, body)
+        response = self._transport.send(request, self._timeout_s)
+        if not 200 <= response.status_code < 300:
+            raise error_of(response)
+        return response
+
+    def _fetch_token(self) -> TokenAnswer:
+        basic = login.write_basic(self._credentials.client_id, self._credentials.client_secret)
+        headers = {
+            "Authorization": basic,
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        body = login.write_form(grant_type="client_credentials")
+        call = Call("POST", _TOKEN_PATH, login.read_token)
+        return _read(call, self._send("POST", _TOKEN_PATH, headers, body))
+
+    def _log_in(self, bearer: str) -> str:
+        body = login.write_login(self._credentials.username, self._credentials.password)
+        call = Call("POST", _LOGIN_PATH, login.read_session)
+        headers = {"Authorization": f"Bearer {bearer}"}
+        return _read(call, self._send("POST", _LOGIN_PATH, headers, body))
+
+
+def _given(name: str, value: str | None) -> str:
+    return os.environ.get(ENVIRONMENT[name], "") if value is None else value
+
+
+def _origin(base_url: str) -> str:
+    origin = base_url.rstrip("/").removesuffix("/api").rstrip("/")
+    scheme, _, rest = origin.partition("://")
+    if scheme not in ("http", "https") or not rest or "?" in rest or "#" in rest:
+        raise ConfigurationError(
+            f"base_url {base_url!r}: use an origin such as https://thingspace.verizon.com"
+        )
+    return origin
+
+
+def _read(call: Call[T], response: Response) -> T:
+    try:
+        return call.read(response.body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnexpectedAnswer(response, f"Unreadable answer ({error})") from error
+
+
+def _may_retry(call: Call[T], failure: ApiError) -> bool:
+    """Whether sending again cannot do a thing twice, and may help."""
+    if isinstance(failure, ConnectionFailed):
+        return call.method == "GET" or not failure.sent
+    if not isinstance(failure, AnswerError):
+        return False
+    status = failure.response_code
+    if call.method == "GET":
+        return status in (429, 502, 503, 504)
+    return status == 429 or (status == 503 and "retry-after" in failure.response.headers)
+
+
+def _pause_s(failure: ApiError, attempt: int) -> float:
+    """What the server asks for, else full jitter: clients that failed together part again."""
+    if isinstance(failure, AnswerError):
+        asked = failure.response.headers.get("retry-after", "")
+        if asked.isascii() and asked.isdigit():
+            return min(float(asked), RETRY_AFTER_MAX_S)
+    spread_s = min(BACKOFF_MAX_S, BACKOFF_S * 2**attempt)
+    return random.uniform(0, spread_s)  # noqa: S311 -- spreading load, not hiding anything

@@ -1,0 +1,154 @@
+"""What a client raises. Broad classes to catch, narrow ones to recover.
+
+FotapoolError
+├── ConfigurationError            before any request: something is missing or not sensible
+└── ApiError                      a call did not bring its result
+    ├── ConnectionFailed          no answer: no connection, or it broke
+    │   └── TimedOut              ... or took too long
+    └── AnswerError               an answer, but not a good one
+        ├── ErrorException        400, as documented: errorCode and errorMessage
+        ├── Unauthorized          401
+        ├── Forbidden             403
+        ├── MissingPath           404
+        ├── TooManyRequests       429
+        ├── ServerError           5xx
+        └── UnexpectedAnswer      any other status, or a good one that cannot be read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fotapool.model import FotapoolError, Refusal
+from fotapool.wire.errors import read_error
+
+TEXT_SHOWN_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer as received. Header names are in lower case."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text; what is not UTF-8 is replaced, never raised."""
+        return self.body.decode("utf-8", "replace")
+
+
+class ApiError(FotapoolError):
+    """A call did not bring its result."""
+
+
+class ConnectionFailed(ApiError):
+    """No answer came. `sent` says whether the request may have reached the server."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), str(self), self.sent)
+
+
+class TimedOut(ConnectionFailed):
+    """No answer came in time."""
+
+
+class AnswerError(ApiError):
+    """A bad answer. Picklable; `str()` always works, whatever the body was.
+
+    `error_code` and `error_message` are None where the body names none; `refusal` is the
+    condition behind them where this version knows it.
+    """
+
+    reason = "Unexpected error"
+
+    def __init__(self, response: Response, reason: str | None = None) -> None:
+        super().__init__(response, reason)
+        self.response = response
+        self.response_code = response.status_code
+        self.reason = reason or type(self).reason
+        self.error_code: str | None
+        self.error_message: str | None
+        self.refusal: Refusal | None
+        self.error_code, self.error_message, self.refusal = read_error(
+            response.status_code, response.body
+        )
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id for the request, to quote when asking about it."""
+        return self.response.headers.get("x-request-id")
+
+    def __str__(self) -> str:
+        if self.error_code is not None:
+            said = f"{self.error_code}: {self.error_message}"
+        else:
+            text = " ".join(self.response.text.split())
+            said = text[:TEXT_SHOWN_MAX] + ("…" if len(text) > TEXT_SHOWN_MAX else "")
+        shown = f"{self.response_code} {self.reason}"
+        return f"{shown}: {said}" if said else shown
+
+
+class ErrorException(AnswerError):
+    """400: the service refused the request as a whole."""
+
+
+class Unauthorized(AnswerError):
+    """401: the bearer token or the client credentials are wrong or have expired."""
+
+    reason = "Unauthorized"
+
+
+class Forbidden(AnswerError):
+    """403: this login may not do that."""
+
+    reason = "Forbidden"
+
+
+class MissingPath(AnswerError):
+    """404: the server does not know this path; is the base URL right?"""
+
+    reason = "Not found"
+
+
+class TooManyRequests(AnswerError):
+    """429: slower, please."""
+
+    reason = "Too many requests"
+
+
+class ServerError(AnswerError):
+    """5xx: the server failed, or cannot take requests now."""
+
+    reason = "Server error"
+
+
+class UnexpectedAnswer(AnswerError):
+    """An answer that this client cannot read, or a status it does not expect."""
+
+    reason = "Unexpected answer"
+
+
+_BY_STATUS: dict[int, type[AnswerError]] = {
+    400: ErrorException,
+    401: Unauthorized,
+    403: Forbidden,
+    404: MissingPath,
+    429: TooManyRequests,
+}
+
+
+def error_of(response: Response) -> AnswerError:
+    """The exception that an answer outside 2xx means."""
+    fallback = ServerError if response.status_code >= 500 else UnexpectedAnswer
+    return _BY_STATUS.get(response.status_code, fallback)(response)
+
+
+def _rebuild(kind: type[ConnectionFailed], message: str, sent: bool) -> ConnectionFailed:
+    return kind(message, sent=sent)

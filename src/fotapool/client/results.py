@@ -1,0 +1,77 @@
+"""What the plain verbs return: totals, verdicts, licensed devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fotapool.model import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one item. `status` and `reason` are the server's own words."""
+
+    imei: str
+    outcome: Outcome
+    status: str
+    reason: str
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether the device is now as asked; None when the server's words are not known here."""
+        return self.outcome.ok
+
+
+@dataclass(frozen=True, slots=True)
+class LicenseChange:
+    """The answer to an assign or remove: the account's totals after it, a verdict per item."""
+
+    account: str
+    total: int
+    used: int
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def free(self) -> int:
+        return max(0, self.total - self.used)
+
+    @property
+    def refused(self) -> tuple[Verdict, ...]:
+        """The items that are not as was asked, each with its reason."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.ok)
+
+    def count(self, outcome: Outcome) -> int:
+        """How many items got this verdict."""
+        return sum(verdict.outcome is outcome for verdict in self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class LicensedDevice:
+    """A device that holds a license.
+
+    `assigned_at` is in UTC, None where the server's text is no time; `assigned_at_text` is that
+    text as received.
+    """
+
+    imei: str
+    assigned_at: datetime | None
+    assigned_at_text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """An account's totals, and the first page of its licensed devices.
+
+    `total` is None where a server does not print it.
+    """
+
+    account: str
+    total: int | None
+    used: int
+    devices: tuple[LicensedDevice, ...]
+    has_more: bool
+
+    @property
+    def free(self) -> int | None:
+        return None if self.total is None else max(0, self.total - self.used)

@@ -1,0 +1,84 @@
+"""How requests travel: a seam that tests and other libraries can take the place of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fotapool.client.errors import ConnectionFailed, Response, TimedOut
+
+CONNECT_TIMEOUT_S = 5.0
+POOL_SIZE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request ready to be sent: an absolute URL, all headers, the whole body."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+class Transport(Protocol):
+    """Carries one request and brings its answer. Must be thread-safe."""
+
+    def send(self, request: HttpRequest, timeout_s: float) -> Response:
+        """The answer, whatever its status; redirects are answers, not followed.
+
+        Raises ConnectionFailed or TimedOut when there is none.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Urllib3Transport:
+    """Pooled connections over urllib3."""
+
+    def __init__(self) -> None:
+        # Imported here: it is half of what importing fotapool would cost.
+        import urllib3  # noqa: PLC0415
+
+        self._urllib3 = urllib3
+        self._pool = urllib3.PoolManager(maxsize=POOL_SIZE, retries=False)
+
+    def send(self, request: HttpRequest, timeout_s: float) -> Response:
+        errors = self._urllib3.exceptions
+        timeout = self._urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, timeout_s), read=timeout_s)
+        try:
+            answer = self._pool.request(
+                request.method,
+                request.url,
+                body=request.body,
+                headers=request.headers,
+                timeout=timeout,
+                redirect=False,
+            )
+        except errors.ConnectTimeoutError as error:
+            raise TimedOut(f"no connection to {_host(request.url)} in time", sent=False) from error
+        except (errors.NewConnectionError, errors.NameResolutionError) as error:
+            raise ConnectionFailed(
+                f"cannot connect to {_host(request.url)}: {error}", sent=False
+            ) from error
+        except errors.TimeoutError as error:
+            raise TimedOut(
+                f"{_host(request.url)} did not answer within {timeout_s:g} s", sent=True
+            ) from error
+        except errors.HTTPError as error:
+            raise ConnectionFailed(
+                f"the connection to {_host(request.url)} broke: {error}", sent=True
+            ) from error
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status, headers, answer.data)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def _host(url: str) -> str:
+    return url.split("/")[2]

@@ -1,0 +1,255 @@
+"""The ledger: every rule about licenses, and what it asks of a store.
+
+Gather, decide, write: one transaction reads all it needs about a group of requests of one
+account, `rules.decide` decides them in order, and what was decided is written set-based, with
+one hash-chained change for each request (`chain`). Nothing here knows JSON, HTTP, SQL or the
+real clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from fotapool.ledger.chain import GENESIS, pack_devices, seal
+from fotapool.ledger.rules import Decision, decide
+from fotapool.model import (
+    ACCOUNT_NAME,
+    Account,
+    AccountKey,
+    Change,
+    Clock,
+    Command,
+    ConfigurationError,
+    Cursor,
+    DeviceList,
+    Facts,
+    Page,
+    PurchaseType,
+    Refusal,
+    Refused,
+    Totals,
+    Verb,
+)
+
+__all__ = ["LICENSES_MAX", "PAGE_SIZE_MAX", "Ledger", "Store", "Tx"]
+
+T = TypeVar("T")
+
+PAGE_SIZE_MAX = 1000
+"""Devices a status page holds at most; not settable by a client (docs/reference/protocol.md R4)."""
+
+LICENSES_MAX = 10**9
+
+
+class Tx(Protocol):
+    """One write transaction. What it reads stays true until it ends, and it commits as a whole."""
+
+    def account(self, account_id: int) -> Account:
+        """Lock an account and read its row. Raises NotFound."""
+        ...
+
+    def gather(self, account_id: int, imeis: Sequence[int]) -> Facts:
+        """Read what is special about these devices, in one statement."""
+        ...
+
+    def grant(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
+        """Begin a license for each device; each must have none."""
+        ...
+
+    def remove(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
+        """End each device's license and keep its interval; each must have one."""
+        ...
+
+    def register(self, account_id: int, imeis: Sequence[int]) -> None:
+        """Make devices the account's own; those that had left come back."""
+        ...
+
+    def cancel_upgrades(self, account_id: int, imeis: Sequence[int]) -> None:
+        """End scheduled upgrades."""
+        ...
+
+    def append(self, changes: Sequence[Change]) -> None:
+        """Append changes of one account to the ledger."""
+        ...
+
+    def save(self, account: Account) -> None:
+        """Store an account's counters, position, time and head."""
+        ...
+
+    def open_account(self, name: str, purchase_type: PurchaseType) -> AccountKey:
+        """Make an account with an empty pool, and its name. Raises AlreadyExists."""
+        ...
+
+
+Apply = Callable[[Tx, Sequence[Command]], Sequence[Change | Refused]]
+
+
+class Store(Protocol):
+    """Where pools live. Every answer to a write comes after its commit, or not at all.
+
+    A failing `submit` or `write` ends with StoreError in its future: nothing was done.
+    """
+
+    def submit(self, command: Command, apply: Apply) -> Future[Change]:
+        """Queue a request; the store hands `apply` those of one account together, in order.
+
+        Should a group fail, each request is tried again from nothing and alone, so that one
+        harms no other.
+        """
+        ...
+
+    def write(self, job: Callable[[Tx], T]) -> Future[T]:
+        """Run a job in a transaction of its own."""
+        ...
+
+    def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
+        """Read totals and up to `size` licensed devices from one snapshot, IMEIs ascending."""
+        ...
+
+
+class Ledger:
+    """The verbs on pools. Thread-safe if its store is."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def submit(self, command: Command) -> Future[Change]:
+        """Queue an assign, remove or register.
+
+        The future ends with the committed change, with Refused (no change was made) or with
+        StoreError (nothing was done).
+        """
+        return self._store.submit(command, self._carry_out)
+
+    def status(self, account: AccountKey, cursor: Cursor) -> Page:
+        """Licensed devices after a cursor, with the totals of the same snapshot (R4).
+
+        Raises Refused where the cursor names no device of the account, or an offset beyond the
+        number of licensed devices.
+        """
+        page = self._store.page(account, cursor, PAGE_SIZE_MAX)
+        if not page.cursor_known:
+            raise Refused(Refusal.CURSOR_UNKNOWN)
+        if cursor.offset is not None and cursor.offset > page.totals.used:
+            raise Refused(Refusal.INDEX_TOO_HIGH)
+        return page
+
+    def create_account(
+        self,
+        name: str,
+        *,
+        purchase_type: PurchaseType,
+        licenses: int,
+        actor: str,
+        request_id: bytes,
+    ) -> Change:
+        """Create an account with a pool of `licenses`, as the first change of its ledger.
+
+        Raises ConfigurationError for an impossible name or number, AlreadyExists, StoreError.
+        """
+        _check_new_account(name, purchase_type, licenses)
+
+        def create(tx: Tx) -> Change:
+            key = tx.open_account(name, purchase_type)
+            nothing = DeviceList.of([])
+            first = Change(
+                account=key,
+                sequence=1,
+                at_ms=self._clock(),
+                actor=actor,
+                request_id=request_id,
+                verb=Verb.CREATE_ACCOUNT,
+                devices=nothing,
+                packed=pack_devices(nothing),
+                outcomes=b"",
+                totals=Totals(licenses, 0),
+                detail=f"purchase_type={purchase_type.value}",
+            )
+            return _write_changes(tx, tx.account(key.id), [seal(first, GENESIS)])[0]
+
+        return self._store.write(create).result()
+
+    def _carry_out(self, tx: Tx, commands: Sequence[Command]) -> Sequence[Change | Refused]:
+        """Gather, decide, write: the whole of a group, inside one transaction."""
+        account = tx.account(commands[0].account.id)
+        imeis = [imei for command in commands for imei in command.devices.imeis if imei >= 0]
+        decided = decide(account, tx.gather(account.id, imeis), commands, self._clock())
+        decisions = [decision for decision in decided if isinstance(decision, Decision)]
+        for decision in decisions:
+            _write_effects(tx, decision)
+        changes = iter(_write_changes(tx, account, _chained(decisions, account.head)))
+        return [
+            next(changes) if isinstance(decision, Decision) else Refused(decision)
+            for decision in decided
+        ]
+
+
+def _check_new_account(name: str, purchase_type: PurchaseType, licenses: int) -> None:
+    if not ACCOUNT_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"account name {name!r}: use 1 to 64 letters, digits, '-' or '_', "
+            "for example 0000123456-00001"
+        )
+    if not 0 <= licenses <= LICENSES_MAX:
+        raise ConfigurationError(f"licenses {licenses}: use a number from 0 to {LICENSES_MAX}")
+    if purchase_type is PurchaseType.EVNT and licenses:
+        raise ConfigurationError(
+            f"licenses {licenses}: an EVNT account is billed per upgrade and has 0; "
+            "use purchase type MRC or both"
+        )
+
+
+def _write_effects(tx: Tx, decision: Decision) -> None:
+    account_id = decision.command.account.id
+    if decision.granted:
+        tx.grant(account_id, decision.granted, decision.sequence, decision.at_ms)
+    if decision.removed:
+        tx.remove(account_id, decision.removed, decision.sequence, decision.at_ms)
+    if decision.registered:
+        tx.register(account_id, decision.registered)
+    if decision.cancelled:
+        tx.cancel_upgrades(account_id, decision.cancelled)
+
+
+def _chained(decisions: Iterable[Decision], head: bytes) -> list[Change]:
+    changes: list[Change] = []
+    for decision in decisions:
+        changes.append(seal(_draft(decision), head))
+        head = changes[-1].hash
+    return changes
+
+
+def _draft(decision: Decision) -> Change:
+    command = decision.command
+    return Change(
+        account=command.account,
+        sequence=decision.sequence,
+        at_ms=decision.at_ms,
+        actor=command.actor,
+        request_id=command.request_id,
+        verb=command.verb,
+        devices=command.devices,
+        packed=pack_devices(command.devices),
+        outcomes=decision.outcomes,
+        totals=decision.totals,
+    )
+
+
+def _write_changes(tx: Tx, account: Account, changes: Sequence[Change]) -> Sequence[Change]:
+    if changes:
+        last = changes[-1]
+        tx.append(changes)
+        tx.save(
+            replace(
+                account,
+                totals=last.totals,
+                sequence=last.sequence,
+                changed_at_ms=last.at_ms,
+                head=last.hash,
+            )
+        )
+    return changes

@@ -1,0 +1,204 @@
+"""The database file: making it, knowing it for ours, bringing it up to this version, locking it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import IO
+
+from fotapool.model import Clock, StoreUnusable
+from fotapool.store import statements as sql
+
+SQLITE_VERSION_MIN = (3, 38, 0)
+APPLICATION_ID = 0x464F5441
+"""The letters FOTA in the file's header: how we know a database for ours."""
+
+BUSY_TIMEOUT_S = 10.0
+
+_HEADER_SIZE = 100
+_MAGIC = b"SQLite format 3\x00"
+_DIALECT = {"integer": "INTEGER", "bytes": "BLOB", "clustered": "WITHOUT ROWID, STRICT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered step of the schema, in SQL with the engine's words left open."""
+
+    number: int
+    text: str
+
+    def apply(self, connection: sqlite3.Connection, clock: Clock) -> None:
+        """Run the step and note it, in one transaction."""
+        text = self.text
+        for hole, word in _DIALECT.items():
+            text = text.replace("{" + hole + "}", word)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(connection) < self.number:
+                for statement in _statements(text):
+                    connection.execute(statement)
+                connection.execute(sql.MIGRATION_INSERT, (self.number, clock()))
+                # Mirrored in the header, where a newer file can be known without opening it.
+                connection.execute(f"PRAGMA user_version = {self.number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _load_migrations() -> tuple[Migration, ...]:
+    folder = resources.files("fotapool.store") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(Migration(int(name[:4]), (folder / name).read_text("utf-8")) for name in names)
+
+
+MIGRATIONS = _load_migrations()
+
+
+def _statements(text: str) -> Iterator[str]:
+    """The statements of a migration, one by one: executescript would commit before it begins."""
+    pending = ""
+    for line in text.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def prepare_file(path: Path, clock: Clock, migrations: Sequence[Migration]) -> None:
+    """Make the file or bring it up to date. Raises StoreUnusable, and then leaves it untouched.
+
+    An older file is first copied beside itself.
+    """
+    if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
+        needed = ".".join(map(str, SQLITE_VERSION_MIN))
+        raise StoreUnusable(
+            f"SQLite {sqlite3.sqlite_version} is too old; fotapool needs {needed} or newer"
+        )
+    newest = migrations[-1].number
+    try:
+        _check_header(path, newest)
+        with closing(open_connection(path)) as connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            found = _version(connection)
+            _check_version(path, found, newest)
+            if 0 < found < newest:
+                _copy_beside(connection, path, found)
+            for migration in migrations:
+                if migration.number > found:
+                    migration.apply(connection, clock)
+    except sqlite3.Error as error:
+        raise StoreUnusable(f"{path}: {error}") from error
+
+
+def _check_header(path: Path, newest: int) -> None:
+    """Judge a file by its first bytes, so that one that is not ours is not even opened."""
+    try:
+        if _create_private(path):
+            return
+        with path.open("rb") as file:
+            header = file.read(_HEADER_SIZE)
+    except OSError as error:
+        raise StoreUnusable(f"{path}: {error.strerror or error}") from error
+    if not header:
+        return
+    application_id = int.from_bytes(header[68:72], "big")
+    if not header.startswith(_MAGIC):
+        raise StoreUnusable(f"{path} is not an SQLite database; give another path")
+    if application_id != APPLICATION_ID:
+        raise StoreUnusable(f"{path} is an SQLite database, but not fotapool's; give another path")
+    _check_version(path, int.from_bytes(header[60:64], "big"), newest)
+
+
+def _create_private(path: Path) -> bool:
+    """Make an empty file that only its owner can read: it will hold hashes of secrets."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _check_version(path: Path, found: int, newest: int) -> None:
+    if found > newest:
+        raise StoreUnusable(
+            f"{path} has schema {found}, made by a newer fotapool; this one knows up to {newest}. "
+            "Use the newer version; the file was left as it is"
+        )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """The last migration applied; 0 for an empty database."""
+    tables = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migration'").fetchone()
+    if tables is None:
+        return 0
+    (number,) = connection.execute(sql.MIGRATION_LAST).fetchone()
+    return int(number)
+
+
+def _copy_beside(connection: sqlite3.Connection, path: Path, found: int) -> None:
+    copy = path.with_name(f"{path.name}.schema-{found:04d}")
+    _create_private(copy)
+    with closing(sqlite3.connect(copy)) as target:
+        connection.backup(target)
+
+
+def open_connection(path: Path | None) -> sqlite3.Connection:
+    """Open a connection with our settings; None is a database in memory of its own."""
+    connection = sqlite3.connect(
+        ":memory:" if path is None else path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    # FULL: a commit is on the disk before it is answered. NORMAL would lose it with the power.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+@contextmanager
+def sole_server(path: Path) -> Iterator[None]:
+    """Hold the right to serve a file; the kernel lets go of it however the process ends.
+
+    Raises StoreUnusable when another process serves it. The lock is on a file beside the
+    database: opening and closing the database itself here would drop SQLite's own locks.
+    """
+    beside = path.with_name(path.name + "-serve")
+    with beside.open("ab") as file:
+        if not _lock(file):
+            raise StoreUnusable(
+                f"{path} is served by another process already; stop it, or serve another file"
+            )
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[bytes]) -> bool:
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,88 @@
+"""The models of the documented SDK: requests to fill in, results that do not change.
+
+Names are those of docs/reference/licenses.md. A result has every documented field: an absent
+optional is None, an absent list empty, and zero stays zero.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class LicenseIMEI(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What v2 assign and remove send: IMEIs, and optionally the account once more."""
+
+    device_list: list[str] | None = None
+    account_name: str | None = None
+
+
+class LicensesAssignedRemovedRequest(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What v3 assign and remove send: IMEIs."""
+
+    device_list: list[str] | None = None
+
+
+class LicenseSummaryDevice(msgspec.Struct, frozen=True, rename="camel"):
+    """A licensed device, its assignment time as received (the style differs between versions)."""
+
+    device_id: str
+    assignment_time: str | None = None
+
+
+class LicenseSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of an account's licensed devices with the account's totals."""
+
+    account_name: str
+    total_license: int | None
+    assigned_licenses: int
+    has_more_data: bool
+    last_seen_device_id: str | None
+    max_page_size: int
+    device_list: tuple[LicenseSummaryDevice, ...] = ()
+
+    @property
+    def total_licenses(self) -> int | None:
+        """The same number under the name that v1 and v3 print."""
+        return self.total_license
+
+
+class DeviceResult(msgspec.Struct, frozen=True, rename="camel"):
+    """One device's verdict as v2 prints it."""
+
+    device_id: str
+    status: str
+    result_reason: str | None = None
+
+
+class LicenseResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a v2 assign or remove: totals after it, a verdict for each item."""
+
+    account_name: str
+    lic_total_count: int
+    lic_used_count: int
+    device_list: tuple[DeviceResult, ...] = ()
+
+
+class DeviceResult1(msgspec.Struct, frozen=True):
+    """One device's verdict as v3 prints it."""
+
+    device_id: str
+    status: str
+    result_reason: str | None = None
+    reason: str | None = None
+    updated_time: datetime | None = None
+    recent_attempt_time: datetime | None = None
+    next_attempt_time: datetime | None = None
+
+
+class LicenseResponse1(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a v3 assign or remove. `lic_count` is printed with two meanings; trust
+    `lic_total_count`, which falls back to it where a server prints only that."""
+
+    account_name: str
+    lic_count: int | None
+    lic_total_count: int
+    lic_used_count: int
+    device_list: tuple[DeviceResult1, ...] = ()

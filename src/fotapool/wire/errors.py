@@ -1,0 +1,152 @@
+"""The error table: how each refusal looks on the wire, read forwards by the server and
+backwards by the client (docs/reference/protocol.md, errors)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from fotapool.model import Refusal
+from fotapool.wire._json import encode
+
+
+class Shape(Enum):
+    """The three bodies that errors come in."""
+
+    SERVICE = "errorCode and errorMessage"
+    GATEWAY = "fault, from the gateway in front of the service"
+    OAUTH = "error and error_description (RFC 6749)"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One refusal on the wire. `{limit}` in a message is the limit that was passed."""
+
+    status: int
+    code: str
+    message: str
+    shape: Shape = Shape.SERVICE
+
+
+_PARAMETER = "INVALID_PARAMETER"
+_LOGIN = "UnifiedWebService."
+
+ERRORS: dict[Refusal, Row] = {
+    # Documented texts.
+    Refusal.BEARER_MISSING: Row(401, "900902", "Missing Credentials", Shape.GATEWAY),
+    Refusal.BEARER_INVALID: Row(401, "900901", "Invalid Credentials", Shape.GATEWAY),
+    Refusal.CLIENT_MISSING: Row(401, "900902", "Missing Credentials", Shape.GATEWAY),
+    Refusal.GRANT_TYPE_MISSING: Row(
+        400, "invalid_request", "Missing grant_type parameter value", Shape.OAUTH
+    ),
+    Refusal.ACCOUNT_NAME_INVALID: Row(400, _PARAMETER, "Invalid account name format"),
+    Refusal.ACCOUNT_INACTIVE: Row(400, _PARAMETER, "Inactive account"),
+    Refusal.BODY_UNREADABLE: Row(400, _PARAMETER, "Input binding error"),
+    Refusal.DEVICE_LIST_EMPTY: Row(400, _PARAMETER, "Device list is empty"),
+    Refusal.DEVICE_ID_INVALID: Row(400, _PARAMETER, "Invalid device id format"),
+    Refusal.CURSOR_UNKNOWN: Row(400, _PARAMETER, "LastSeenDeviceId Not Valid"),
+    Refusal.INDEX_TOO_HIGH: Row(400, _PARAMETER, "Index exceeds number of devices in list"),
+    # Documented codes; the texts are ours.
+    Refusal.CLIENT_INVALID: Row(
+        401, "invalid_client", "Client id or client secret is wrong.", Shape.OAUTH
+    ),
+    Refusal.GRANT_TYPE_UNSUPPORTED: Row(
+        400, "unsupported_grant_type", "Only client_credentials is supported.", Shape.OAUTH
+    ),
+    Refusal.SESSION_INVALID: Row(
+        400,
+        _LOGIN + "INPUT_INVALID.SessionToken.Invalid",
+        "The VZ-M2M-Token header is missing, unknown, or of another login. Log in for a new one.",
+    ),
+    Refusal.SESSION_EXPIRED: Row(
+        400,
+        _LOGIN + "REQUEST_FAILED.SessionToken.Expired",
+        "The session was idle for more than 20 minutes. Log in for a new one.",
+    ),
+    Refusal.LOGIN_REFUSED: Row(
+        400,
+        _LOGIN + "INPUT_INVALID.Password.Invalid",
+        "Username or password is wrong. Five failures in a row lock the login.",
+    ),
+    Refusal.ACCOUNT_NOT_FOUND: Row(
+        400,
+        _LOGIN + "REQUEST_FAILED.AccountNotFound",
+        "The account does not exist, or this login may not see it.",
+    ),
+    Refusal.INTERNAL: Row(
+        500, "INTERNAL_SYSTEM_ERROR", "The system encountered an internal error."
+    ),
+    # Ours altogether.
+    Refusal.ROLE_MISSING: Row(400, "INVALID_ACCESS", "The role of this login does not allow this."),
+    Refusal.ACCOUNT_MISMATCH: Row(
+        400, _PARAMETER, "accountName in the body is not the account in the path"
+    ),
+    Refusal.DEVICE_LIST_TOO_LONG: Row(400, _PARAMETER, "Device list exceeds {limit} devices"),
+    Refusal.PATH_UNKNOWN: Row(404, "NOT_FOUND", "No such path."),
+    Refusal.METHOD_UNKNOWN: Row(
+        405, "METHOD_NOT_ALLOWED", "This path does not answer this method; see the Allow header."
+    ),
+    Refusal.BODY_TOO_SLOW: Row(408, "REQUEST_TIMEOUT", "The body did not arrive in time."),
+    Refusal.BODY_TOO_LARGE: Row(413, "PAYLOAD_TOO_LARGE", "The body exceeds {limit} bytes."),
+    Refusal.BUSY: Row(
+        503, "SERVICE_UNAVAILABLE", "The request was not carried out; try it again later."
+    ),
+}
+
+
+def write_error(refusal: Refusal, *, limit: int | None = None, api: str = "") -> bytes:
+    """The body that tells a refusal. `api` is the path's family, such as `/fota/v3`."""
+    row = ERRORS[refusal]
+    message = row.message.format(limit=limit)
+    if row.shape is Shape.GATEWAY:
+        version = api.rpartition("/")[2]
+        description = f"Access failure for API: {api}, version: {version}."
+        fault = {"code": row.code, "message": message, "description": description}
+        return encode({"fault": fault})
+    if row.shape is Shape.OAUTH:
+        return encode({"error": row.code, "error_description": message})
+    return encode({"errorCode": row.code, "errorMessage": message})
+
+
+class _Fault(msgspec.Struct):
+    code: str | int = ""
+    message: str = ""
+
+
+class _Error(msgspec.Struct):
+    errorCode: str | None = None
+    errorMessage: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+    fault: _Fault | None = None
+
+
+_error = msgspec.json.Decoder(_Error)
+_by_code = {(row.status, row.code): refusal for refusal, row in ERRORS.items()}
+# One code stands for many parameter errors, told apart by their documented text alone.
+_by_text = {(row.status, row.code, row.message): refusal for refusal, row in ERRORS.items()}
+
+
+def read_error(status: int, body: bytes) -> tuple[str | None, str | None, Refusal | None]:
+    """Code, message and, where it is one of ours, the refusal; never raises.
+
+    A body that is none of the three shapes, such as a proxy's page, gives (None, None, None).
+    """
+    try:
+        read = _error.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None, None, None
+    if read.fault is not None:
+        code, message = str(read.fault.code), read.fault.message
+    elif read.error is not None:
+        code, message = read.error, read.error_description or ""
+    elif read.errorCode is not None:
+        code, message = read.errorCode, read.errorMessage or ""
+    else:
+        return None, None, None
+    refusal = _by_text.get((status, code, message))
+    if refusal is None and code != _PARAMETER:
+        refusal = _by_code.get((status, code))
+    return code, message, refusal

@@ -1,0 +1,163 @@
+"""Wire version 3: `/api/fota/v3/licenses/…` (docs/reference/licenses.md, protocol.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from fotapool.model import Change, Cursor, Outcome, Page, Verb
+from fotapool.wire._json import (
+    ASSIGN_REASONS,
+    REMOVE_REASONS,
+    encode,
+    go_style,
+    parse_times,
+    read_device_cursor,
+    read_device_list,
+    read_device_page,
+    read_fields,
+    read_verdicts,
+    rfc3339,
+    spell,
+    write_device_page,
+)
+from fotapool.wire.documented import (
+    DeviceResult1,
+    LicenseResponse1,
+    LicensesAssignedRemovedRequest,
+    LicenseSummary,
+)
+
+ASSIGN_WORDS = spell(ASSIGN_REASONS, success="LicenseAssignSuccess", failure="LicenseAssignFailed")
+REMOVE_WORDS = spell(REMOVE_REASONS, success="Success", failure="Failure")
+WORDS = {Verb.ASSIGN: ASSIGN_WORDS, Verb.REMOVE: REMOVE_WORDS}
+
+# Other words that pages of the vendor print for the same reasons.
+SYNONYMS = {
+    "Invalid device IMEI.": Outcome.MALFORMED,
+    "Device Not Found.": Outcome.UNKNOWN_DEVICE,
+    "Device not found.": Outcome.UNKNOWN_DEVICE,
+}
+
+_ALTERED = frozenset({Outcome.ASSIGNED, Outcome.REMOVED})
+
+
+class _Item(msgspec.Struct, gc=False, omit_defaults=True):
+    deviceId: str
+    status: str
+    resultReason: str
+    Reason: str
+    updatedTime: str = ""
+
+
+class _Change(msgspec.Struct, gc=False, rename="camel"):
+    account_name: str
+    lic_count: int
+    lic_total_count: int
+    lic_used_count: int
+    device_list: list[_Item]
+
+
+class _ReadItem(msgspec.Struct, gc=False):
+    deviceId: str
+    status: str
+    resultReason: str | None = None
+    Reason: str | None = None
+    updatedTime: str | None = None
+    recentAttemptTime: str | None = None
+    nextAttemptTime: str | None = None
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    account_name: str
+    lic_used_count: int
+    lic_count: int | None = None
+    lic_total_count: int | None = None
+    device_list: list[_ReadItem] | None = None
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+def read_request(body: bytes, account: str, items_max: int) -> list[str]:
+    """The device texts of an assign or remove. Raises Refused."""
+    return read_device_list(read_fields(body), items_max)
+
+
+def write_change(change: Change) -> bytes:
+    """The answer to an assign or remove: both spellings of count and reason, for either SDK.
+
+    `updatedTime` stands only on the items that the change altered.
+    """
+    at = rfc3339(change.at_ms)
+    words = {
+        int(outcome): (status, reason, reason, at if outcome in _ALTERED else "")
+        for outcome, (status, reason) in WORDS[change.verb].items()
+    }
+    return encode(
+        _Change(
+            change.account.name,
+            change.totals.total,
+            change.totals.total,
+            change.totals.used,
+            [
+                _Item(item, *words[outcome])
+                for item, outcome in zip(change.devices.items, change.outcomes, strict=True)
+            ],
+        )
+    )
+
+
+def read_cursor(text: str | None) -> Cursor:
+    """Where a page begins. Raises Refused."""
+    return read_device_cursor(text)
+
+
+def write_page(page: Page, page_size_max: int) -> bytes:
+    """A status page; times are in Go style, as in the documented example."""
+    return write_device_page(page, page_size_max, go_style)
+
+
+def write_request(request: LicensesAssignedRemovedRequest) -> bytes:
+    """The body of an assign or remove, as a client sends it."""
+    return encode(request)
+
+
+def read_page(body: bytes) -> LicenseSummary:
+    """A status page, as a client reads it. Raises msgspec.DecodeError."""
+    return read_device_page(body)
+
+
+def read_moments(page: LicenseSummary) -> list[datetime | None]:
+    """When each device of a page got its license; None where the text is no time."""
+    return parse_times([device.assignment_time for device in page.device_list])
+
+
+def read_change(body: bytes) -> LicenseResponse1:
+    """The answer to an assign or remove, as a client reads it. Raises msgspec.DecodeError."""
+    read = _answer.decode(body)
+    total = read.lic_count if read.lic_total_count is None else read.lic_total_count
+    if total is None:
+        raise msgspec.ValidationError("Object missing required field `licTotalCount`")
+    items = read.device_list or []
+    updated = parse_times([item.updatedTime for item in items])
+    recent = parse_times([item.recentAttemptTime for item in items])
+    upcoming = parse_times([item.nextAttemptTime for item in items])
+    return LicenseResponse1(
+        account_name=read.account_name,
+        lic_count=read.lic_count,
+        lic_total_count=total,
+        lic_used_count=read.lic_used_count,
+        device_list=tuple(
+            DeviceResult1(item.deviceId, item.status, item.resultReason, item.Reason, *times)
+            for item, *times in zip(items, updated, recent, upcoming, strict=True)
+        ),
+    )
+
+
+def read_outcomes(verb: Verb, results: Sequence[DeviceResult1]) -> list[Outcome]:
+    """What each verdict means; UNRECOGNIZED where the server used words not known here."""
+    said = [(item.status, item.result_reason or item.reason or "") for item in results]
+    return read_verdicts(WORDS[verb], SYNONYMS, said)
