@@ -26,7 +26,7 @@ ASSIGN_WORDS = spell(ASSIGN_REASONS | _MALFORMED, success="Success", failure="Fa
 REMOVE_WORDS = spell(REMOVE_REASONS | _MALFORMED, success="Success", failure="Failure")
 WORDS = {Verb.ASSIGN: ASSIGN_WORDS, Verb.REMOVE: REMOVE_WORDS}
 
-_account_name = msgspec.json.Decoder(str)
+_account_name = msgspec.json.Decoder(str | None)
 
 
 class _Item(msgspec.Struct, gc=False, rename="camel"):
@@ -60,7 +60,7 @@ def read_request(body: bytes, account: str, items_max: int) -> list[str]:
     fields = read_fields(body)
     named = find_field(fields, ("accountname",))
     try:
-        if named is not None and _account_name.decode(named) != account:
+        if named is not None and _account_name.decode(named) not in (None, account):
             raise Refused(Refusal.ACCOUNT_MISMATCH)
     except msgspec.DecodeError:
         raise Refused(Refusal.BODY_UNREADABLE) from None
