@@ -216,8 +216,8 @@ def test_paging_reaches_every_device_once_in_each_version(scene: Scene) -> None:
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.successor], ids=lambda route: route.path)
 def test_deprecated_operations_say_so_on_every_answer(operator: Login, route: Route) -> None:
     verb = route.path.rpartition("/")[2]
-    for body in ({"deviceList": [A]}, {"deviceList": []}):
-        reply = operator.post(path_of(route), body)
+    for devices in ([A], []):
+        reply = operator.post(path_of(route), {"deviceList": devices})
         assert header_of(reply, "Deprecation") == "@1672531200"
         assert header_of(reply, "Link") == f'</api/fota/v3/licenses/{ACCOUNT}/{verb}>; rel="successor-version"'
 
@@ -231,7 +231,7 @@ def test_other_operations_are_not_deprecated(operator: Login) -> None:
 
 PARAMETER = "INVALID_PARAMETER"
 # body                                                 told
-BAD_BODIES = [
+BAD_BODIES: list[tuple[object, str]] = [
     (b"",                                              "Input binding error"),
     (b"{}",                                            "Device list is empty"),
     (b"not json",                                      "Input binding error"),

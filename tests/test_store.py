@@ -130,7 +130,7 @@ def test_removing_cancels_a_scheduled_upgrade_and_heeds_running_and_finished_one
 
 def test_an_inactive_account_takes_no_writes_and_answers_reads(world: World) -> None:
     account = world.add_account(devices=[1])
-    world.store.write(lambda tx: tx._connection.execute("UPDATE account SET active = 0") and None).result()
+    world.store.write(lambda tx: tx._connection.execute("UPDATE account SET active = 0")).result()
 
     refused = world.refusal_of(account, Verb.ASSIGN, ["000000000000001"])
 
@@ -317,7 +317,7 @@ def test_a_decision_that_the_tables_contradict_is_not_written(world: World) -> N
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
         world.store.submit(assign(account, 1), oversell).result(10)
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-        world.store.write(lambda tx: [tx.grant(account.id, [1], 9, 9) for _ in range(2)]).result(10)
+        world.store.write(lambda tx: tx.grant(account.id, [1, 1], 9, 9)).result(10)
     with pytest.raises(RuntimeError, match="wrote 0 rows where 1"):
         world.store.write(lambda tx: tx.remove(account.id, [1], 9, 9)).result(10)
     check_books(world, account)

@@ -120,7 +120,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, clock: Clock) ->
 
 
 def test_an_old_sqlite_is_refused(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_module.sqlite3, "sqlite_version_info", (3, 37, 2))
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 37, 2))
 
     with pytest.raises(StoreUnusable, match="too old; fotapool needs 3.38.0"):
         SqliteStore(tmp_path / "pool.db", clock=clock)

@@ -161,7 +161,7 @@ def log_in(api: Api, call: Call) -> Reply:
 def log_out(api: Api, call: Call) -> Reply:
     """End a session."""
     identity = api.identify(call)
-    session = call.request.headers.get("vz-m2m-token", "")
+    session = _session(call.request)
     api.auth.log_out(identity, session)
     return Reply(200, login.write_session(session), _NEVER_STORED)
 
@@ -191,7 +191,7 @@ class Route:
 
     @property
     def writes(self) -> bool:
-        """Whether this changes a pool: then opening it waits for nothing but look-ups."""
+        """Whether this changes a pool, and so waits for a commit."""
         return self.method == "POST" and self.role is not None
 
 
@@ -269,12 +269,18 @@ class Api:
 
         return Pending(opened.change, reply)
 
+    def opens_at_once(self, call: Call) -> bool:
+        """Whether opening the call waits for nothing, so that an event loop may do it."""
+        bearer = _bearer(call.request)
+        session = _session(call.request)
+        return call.route.writes and bearer is not None and self.auth.remembers(bearer, session)
+
     def identify(self, call: Call) -> Identity:
         """Who asks, by the bearer token. Raises Refused."""
-        scheme, _, token = call.request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        bearer = _bearer(call.request)
+        if bearer is None:
             raise Refused(Refusal.BEARER_MISSING)
-        identity = self.auth.identify(token.strip())
+        identity = self.auth.identify(bearer)
         call.request.log["credential"] = identity.name
         return identity
 
@@ -284,7 +290,7 @@ class Api:
         Raises Refused.
         """
         identity = self.identify(call)
-        stored = self.auth.check_session(identity, call.request.headers.get("vz-m2m-token", ""))
+        stored = self.auth.check_session(identity, _session(call.request))
         name = call.segment("account") or ""
         if not ACCOUNT_NAME.fullmatch(name):
             raise Refused(Refusal.ACCOUNT_NAME_INVALID)
@@ -314,6 +320,15 @@ def refuse(
     family = "/" + "/".join(request_path.split("/")[2:4])
     body = write_error(refusal, limit=limit, api=family)
     return Reply(row.status, body, headers + tuple(_error_headers(refusal)))
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token else None
+
+
+def _session(request: Request) -> str:
+    return request.headers.get("vz-m2m-token", "")
 
 
 def _error_headers(refusal: Refusal) -> Iterator[tuple[str, str]]:

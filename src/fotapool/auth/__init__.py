@@ -130,7 +130,7 @@ class Auth:
         """Whose bearer token this is. Raises Refused when it is wrong or has expired."""
         now_ms = self._clock()
         known = self._tokens.get(token)
-        if known is None or not 0 <= now_ms - known.read_at_ms < CACHE_MS:
+        if known is None or not _is_fresh(known.read_at_ms, now_ms):
             known = self._store.look_up(lambda directory: _find_identity(directory, token, now_ms))
             if known is None:
                 self._tokens.pop(token, None)
@@ -206,8 +206,11 @@ class Auth:
         """
         now_ms = self._clock()
         known = self._sessions.get(session_token)
-        fresh = known is not None and 0 <= now_ms - known.read_at_ms < CACHE_MS
-        if known is None or not fresh or _is_idle(known.session, now_ms):
+        if (
+            known is None
+            or not _is_fresh(known.read_at_ms, now_ms)
+            or _is_idle(known.session, now_ms)
+        ):
             known = self._read_session(session_token, now_ms)
         if known.session.credential_id != identity.credential_id:
             raise Refused(Refusal.SESSION_INVALID)
@@ -238,6 +241,19 @@ class Auth:
         _remember(self._sessions, session_token, known)
         return known
 
+    def remembers(self, token: str, session_token: str) -> bool:
+        """Whether both tokens can be judged now without asking the store."""
+        token_known = self._tokens.get(token)
+        session_known = self._sessions.get(session_token)
+        now_ms = self._clock()
+        return (
+            token_known is not None
+            and session_known is not None
+            and _is_fresh(token_known.read_at_ms, now_ms)
+            and _is_fresh(session_known.read_at_ms, now_ms)
+            and not _is_idle(session_known.session, now_ms)
+        )
+
     def forget(self) -> None:
         """Drop what is remembered of look-ups, after a credential was changed in this process."""
         self._tokens.clear()
@@ -258,6 +274,10 @@ def judge_login(credential: Credential, password_matches: bool, now_ms: int) -> 
 
 def is_locked(credential: Credential, now_ms: int) -> bool:
     return now_ms < credential.locked_until_ms
+
+
+def _is_fresh(read_at_ms: int, now_ms: int) -> bool:
+    return 0 <= now_ms - read_at_ms < CACHE_MS
 
 
 def _is_idle(session: Session, now_ms: int) -> bool:

@@ -31,7 +31,7 @@ from fotapool.client.errors import (
 )
 from fotapool.client.licenses import Call, LicensesController
 from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice, Verdict
-from fotapool.client.tokens import ENVIRONMENT, Credentials, Tokens
+from fotapool.client.tokens import BEARER, ENVIRONMENT, SESSION, Credentials, Tokens
 from fotapool.client.transport import HttpRequest, Transport, Urllib3Transport
 from fotapool.model import ConfigurationError
 from fotapool.wire import login
@@ -84,7 +84,7 @@ class Client:
     trailing `/` or `/api` allowed; it redirects everything, the token calls included, and is
     the vendor's production host by default.
 
-    A refused token is renewed once per call. Reads are tried again, up to `max_retries` times,
+    Each of the two tokens is renewed once per call when it is refused. Reads are tried again, up to `max_retries` times,
     after a broken connection and after 429, 502, 503 and 504; writes only where the server did
     not take them: no connection, 429, or 503 with Retry-After.
 
@@ -137,16 +137,21 @@ class Client:
 
     def perform(self, call: Call[T]) -> T:
         """Carry a call. Raises ApiError, and ConfigurationError before any request."""
-        renewed = False
+        renewed: set[str] = set()
         attempt = 0
         while True:
-            bearer, session = self._tokens.get()
-            headers = {"Authorization": f"Bearer {bearer}", "VZ-M2M-Token": session}
+            tokens = self._tokens.get()
+            headers = {
+                "Authorization": f"Bearer {tokens[BEARER]}",
+                "VZ-M2M-Token": tokens[SESSION],
+            }
             try:
                 return _read(call, self._send(call.method, call.path, headers, call.body))
             except AnswerError as error:
-                if not renewed and self._tokens.renew(error, bearer, session):
-                    renewed = True
+                which = self._tokens.refused(error)
+                if which is not None and which not in renewed:
+                    renewed.add(which)
+                    self._tokens.renew(which, tokens[which])
                     continue
                 failure: ApiError = error
             except ConnectionFailed as error:

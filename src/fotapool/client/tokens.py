@@ -22,6 +22,8 @@ ENVIRONMENT = {
 }
 """The variable that stands in for each argument of `Client` that is not given."""
 
+BEARER, SESSION = "bearer", "session"
+
 _SESSION_OVER = (Refusal.SESSION_EXPIRED, Refusal.SESSION_INVALID)
 
 
@@ -80,7 +82,7 @@ class Tokens:
         self._session = credentials.session_token
         self._refused: AnswerError | None = None
 
-    def get(self) -> tuple[str, str]:
+    def get(self) -> dict[str, str]:
         """Bearer and session token, fetched where missing.
 
         Raises ConfigurationError, and ApiError when the server refuses or does not answer.
@@ -91,23 +93,23 @@ class Tokens:
                 self._renew_bearer()
             if not self._session:
                 self._renew_session()
-            return self._bearer, self._session
+            return {BEARER: self._bearer, SESSION: self._session}
 
-    def renew(self, error: AnswerError, bearer: str, session: str) -> bool:
-        """Whether the refused tokens have been replaced, here or by another thread meanwhile.
+    def refused(self, error: AnswerError) -> str | None:
+        """Which token an error is about, if one that can be fetched again."""
+        if isinstance(error, Unauthorized) and self._credentials.can_fetch_token:
+            return BEARER
+        if error.refusal in _SESSION_OVER and self._credentials.can_log_in:
+            return SESSION
+        return None
 
-        False where the error is not about a token, or there is nothing to fetch a new one with.
-        """
+    def renew(self, which: str, refused: str) -> None:
+        """Replace a refused token, unless another thread has done so meanwhile. Raises ApiError."""
         with self._lock:
-            if isinstance(error, Unauthorized) and self._credentials.can_fetch_token:
-                if self._bearer == bearer:
-                    self._renew_bearer()
-                return True
-            if error.refusal in _SESSION_OVER and self._credentials.can_log_in:
-                if self._session == session:
-                    self._renew_session()
-                return True
-            return False
+            if which == BEARER and self._bearer == refused:
+                self._renew_bearer()
+            elif which == SESSION and self._session == refused:
+                self._renew_session()
 
     def _renew_bearer(self) -> None:
         def fetch() -> None:

@@ -59,12 +59,12 @@ class Urllib3Transport:
                 timeout=timeout,
                 redirect=False,
             )
-        except errors.ConnectTimeoutError as error:
-            raise TimedOut(f"no connection to {_host(request.url)} in time", sent=False) from error
-        except (errors.NewConnectionError, errors.NameResolutionError) as error:
+        except errors.NewConnectionError as error:
             raise ConnectionFailed(
                 f"cannot connect to {_host(request.url)}: {error}", sent=False
             ) from error
+        except errors.ConnectTimeoutError as error:
+            raise TimedOut(f"no connection to {_host(request.url)} in time", sent=False) from error
         except errors.TimeoutError as error:
             raise TimedOut(
                 f"{_host(request.url)} did not answer within {timeout_s:g} s", sent=True

@@ -12,9 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fotapool.api import Api, Call, Pending, Reply, Request, refuse
@@ -55,16 +57,25 @@ def make_app(
     settings: Settings,
     random: Callable[[int], bytes],
 ) -> ASGIApp:
-    """The whole server as one ASGI application."""
+    """The whole server as one ASGI application: the API by its paths, pages for the rest."""
     health = Health(probe, executor)
-    inner = Starlette(
-        routes=[
-            Route("/healthz", health.alive),
-            Route("/readyz", health.ready),
-            Mount("/", Shell(api, executor, settings)),
-        ]
+    pages = Starlette(
+        routes=[Route("/healthz", health.alive), Route("/readyz", health.ready)],
+        exception_handlers={HTTPException: _refuse_page},
     )
-    return Logged(inner, random)
+    shell = Shell(api, executor, settings)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        await (shell if _path(scope).startswith("/api/") else pages)(scope, receive, send)
+
+    return Logged(dispatch, random)
+
+
+async def _refuse_page(request: StarletteRequest, error: Exception) -> StarletteResponse:
+    assert isinstance(error, HTTPException)
+    refusal = Refusal.METHOD_UNKNOWN if error.status_code == 405 else Refusal.PATH_UNKNOWN
+    reply = refuse(request.url.path, refusal, headers=tuple((error.headers or {}).items()))
+    return StarletteResponse(reply.body, reply.status, dict(reply.headers), "application/json")
 
 
 class Logged:
@@ -118,7 +129,7 @@ def _log_exchange(scope: Scope, exchange: Exchange) -> None:
 
 
 class Shell:
-    """Hands requests to the API: writes on the event loop up to their queue, all else in threads.
+    """Hands requests to the API: what must wait for the database in threads, the rest at once.
 
     Bodies are bounded in size and time, and so is what may wait: beyond it the answer is 503 and
     nothing was done (docs/reference/protocol.md R15).
@@ -163,11 +174,11 @@ class Shell:
             return await self._carry_out(found) if isinstance(found, Call) else found
 
     async def _carry_out(self, call: Call) -> Reply:
-        if not call.route.writes:
+        if self._api.opens_at_once(call):
+            opened = self._api.open(call)
+        else:
             loop = asyncio.get_running_loop()
             opened = await loop.run_in_executor(self._executor, self._api.open, call)
-        else:
-            opened = self._api.open(call)
         if isinstance(opened, Pending):
             # What the future ends with, an error too, is for the reply to say.
             with suppress(Exception):
