@@ -1,14 +1,21 @@
-"""Fixtures every test file may ask for. Nothing here is shared between two tests."""
+"""Fixtures every test file may ask for, and what the runner says at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections import defaultdict
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from world import Clock, World
 
 from fotapool.store import SqliteStore
+from world import Clock, World
+
+FORBID_SKIPS = "FOTAPOOL_FORBID_SKIPS"
+KEPT_VARIABLES = {"FOTAPOOL_SOAK", FORBID_SKIPS}
+
+heavy_seconds: defaultdict[str, float] = defaultdict(float)
 
 
 @pytest.fixture
@@ -35,8 +42,26 @@ def small_world(clock: Clock) -> Iterator[World]:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine reaches a test."""
-    import os
-
     for name in os.environ:
-        if name.startswith("FOTAPOOL_") and name != "FOTAPOOL_SOAK":
+        if name.startswith("FOTAPOOL_") and name not in KEPT_VARIABLES:
             monkeypatch.delenv(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where skips are forbidden, what is missing on the machine is a failure."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get(FORBID_SKIPS):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where {FORBID_SKIPS} allows none: {report.longrepr}"
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if "heavy" in report.keywords:
+        heavy_seconds[report.nodeid.partition("::")[0]] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for group, seconds in heavy_seconds.items():
+        terminalreporter.write_line(f"heavy group {group}: {seconds:.0f} s")

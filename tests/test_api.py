@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from world import ACCOUNT, Login, World, basic_of, error_of, header_of
 
 from fotapool.api import ROUTES, Route
 from fotapool.model import Role
+from world import ACCOUNT, Login, World, basic_of, error_of, header_of
 
 A, B, FOREIGN, STRANGE = "990003425730524", "000000000000042", "990000473475967", "352906110000001"
 OTHER = "0000999999-00009"
@@ -48,14 +48,18 @@ def path_of(route: Route, account: str = ACCOUNT) -> str:
 
 
 def ask(route: Route, login: Login | None, account: str = ACCOUNT, **headers: str) -> Any:
-    sent = (login.headers if login else {}) | {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = (login.headers if login else {}) | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     world = login.world if login else headers
     body = json.dumps({"deviceList": [A]}).encode() if route.method == "POST" else b""
     assert isinstance(world, World)
     return world.ask(route.method, path_of(route, account), body=body, headers=sent)
 
 
-LICENSE_ROUTES = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES if licensing(route)]
+LICENSE_ROUTES = [
+    pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES if licensing(route)
+]
 
 
 # --- who may what ------------------------------------------------------------------------------
@@ -63,7 +67,9 @@ LICENSE_ROUTES = [pytest.param(route, id=f"{route.method} {route.path}") for rou
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("route", LICENSE_ROUTES)
-def test_a_role_may_what_its_row_says_in_its_own_account(scene: Scene, route: Route, role: Role) -> None:
+def test_a_role_may_what_its_row_says_in_its_own_account(
+    scene: Scene, route: Route, role: Role
+) -> None:
     reply = ask(route, scene.logins[role])
 
     assert route.role is not None
@@ -71,13 +77,17 @@ def test_a_role_may_what_its_row_says_in_its_own_account(scene: Scene, route: Ro
         assert reply.status == 200
     else:
         assert error_of(reply)[:2] == (400, "INVALID_ACCESS")
-        assert scene.logins[Role.VIEWER].get(f"/api/fota/v3/licenses/{ACCOUNT}").headers == (("Fotapool-Sequence", "2"),)
+        assert scene.logins[Role.VIEWER].get(f"/api/fota/v3/licenses/{ACCOUNT}").headers == (
+            ("Fotapool-Sequence", "2"),
+        )
 
 
 @pytest.mark.parametrize("account", [OTHER, "never-made"])
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("route", LICENSE_ROUTES)
-def test_an_account_out_of_reach_answers_the_same_whether_or_not_it_exists(scene: Scene, route: Route, role: Role, account: str) -> None:
+def test_an_account_out_of_reach_answers_the_same_whether_or_not_it_exists(
+    scene: Scene, route: Route, role: Role, account: str
+) -> None:
     assert error_of(ask(route, scene.logins[role], account)) == (
         400,
         "UnifiedWebService.REQUEST_FAILED.AccountNotFound",
@@ -89,7 +99,12 @@ def test_an_account_out_of_reach_answers_the_same_whether_or_not_it_exists(scene
 def test_both_tokens_are_needed_and_must_belong_together(scene: Scene, route: Route) -> None:
     mine, other = scene.logins[Role.ADMIN], scene.foreign
 
-    for bearer, code in [("", "900902"), ("Basic eA==", "900902"), ("Bearer", "900902"), ("Bearer wrong", "900901")]:
+    for bearer, code in [
+        ("", "900902"),
+        ("Basic eA==", "900902"),
+        ("Bearer", "900902"),
+        ("Bearer wrong", "900901"),
+    ]:
         reply = ask(route, mine, authorization=bearer)
         assert reply.status == 401
         assert json.loads(reply.body)["fault"]["code"] == code
@@ -116,7 +131,9 @@ def test_the_gateways_description_names_the_family_and_version(scene: Scene) -> 
 def test_the_scheme_of_a_bearer_is_read_in_any_case(operator: Login, scheme: str) -> None:
     headers = operator.headers | {"authorization": f"{scheme} {operator.bearer}"}
 
-    assert operator.world.ask("GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=headers).status == 200
+    assert (
+        operator.world.ask("GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=headers).status == 200
+    )
 
 
 def test_checks_come_in_their_documented_order(scene: Scene) -> None:
@@ -124,8 +141,15 @@ def test_checks_come_in_their_documented_order(scene: Scene) -> None:
     viewer, path = scene.logins[Role.VIEWER], "/api/fota/v3/licenses/{}/assign"
     wrong_body = b"{"
     told = [
-        scene.world.ask("POST", path.format("a%20b"), body=wrong_body, headers={"vz-m2m-token": "x"}),
-        scene.world.ask("POST", path.format("a%20b"), body=wrong_body, headers=viewer.headers | {"vz-m2m-token": "x"}),
+        scene.world.ask(
+            "POST", path.format("a%20b"), body=wrong_body, headers={"vz-m2m-token": "x"}
+        ),
+        scene.world.ask(
+            "POST",
+            path.format("a%20b"),
+            body=wrong_body,
+            headers=viewer.headers | {"vz-m2m-token": "x"},
+        ),
         viewer.post(path.format("a%20b"), wrong_body),
         viewer.post(path.format(OTHER), wrong_body),
         viewer.post(path.format(ACCOUNT), wrong_body),
@@ -149,7 +173,9 @@ def test_writes_tell_their_change_and_reads_their_sequence(operator: Login) -> N
     path = f"/api/fota/v3/licenses/{ACCOUNT}"
 
     assert header_of(operator.post(path + "/assign", {"deviceList": [A]}), "Fotapool-Change") == "3"
-    assert header_of(operator.post(path + "/assign", {"deviceList": ["x"]}), "Fotapool-Change") == "4"
+    assert (
+        header_of(operator.post(path + "/assign", {"deviceList": ["x"]}), "Fotapool-Change") == "4"
+    )
     assert header_of(operator.get(path), "Fotapool-Sequence") == "4"
     assert operator.post(path + "/assign", {"deviceList": []}).status == 400
     assert header_of(operator.get(path), "Fotapool-Sequence") == "4"
@@ -157,7 +183,9 @@ def test_writes_tell_their_change_and_reads_their_sequence(operator: Login) -> N
 
 def test_the_three_versions_share_one_pool(operator: Login) -> None:
     operator.post(f"/api/fota/v1//licenses/{ACCOUNT}/assign", {"deviceList": [A]})
-    operator.post(f"/api/fota/v2/licenses/{ACCOUNT}/assign", {"devceList": [B], "accountName": ACCOUNT})
+    operator.post(
+        f"/api/fota/v2/licenses/{ACCOUNT}/assign", {"devceList": [B], "accountName": ACCOUNT}
+    )
     removed = operator.post(f"/api/fota/v3/firmware/licenses/{ACCOUNT}/remove", {"DeviceList": [A]})
 
     assert json.loads(removed.body)["licUsedCount"] == 1
@@ -187,7 +215,9 @@ def test_the_three_versions_share_one_pool(operator: Login) -> None:
         ("v3", f"/index/{B}", f"lastSeenDeviceId={A}", [A], A),
     ],
 )
-def test_status_in_all_its_shapes(operator: Login, version: str, suffix: str, query: str, devices: list[str], last: object) -> None:
+def test_status_in_all_its_shapes(
+    operator: Login, version: str, suffix: str, query: str, devices: list[str], last: object
+) -> None:
     operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [A, B]})
 
     page = json.loads(operator.get(f"/api/fota/{version}/licenses/{ACCOUNT}{suffix}", query).body)
@@ -213,13 +243,18 @@ def test_paging_reaches_every_device_once_in_each_version(scene: Scene) -> None:
         assert seen == (devices if start == "0" else devices[1:])
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.successor], ids=lambda route: route.path)
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.successor], ids=lambda route: route.path
+)
 def test_deprecated_operations_say_so_on_every_answer(operator: Login, route: Route) -> None:
     verb = route.path.rpartition("/")[2]
     for devices in ([A], []):
         reply = operator.post(path_of(route), {"deviceList": devices})
         assert header_of(reply, "Deprecation") == "@1672531200"
-        assert header_of(reply, "Link") == f'</api/fota/v3/licenses/{ACCOUNT}/{verb}>; rel="successor-version"'
+        assert (
+            header_of(reply, "Link")
+            == f'</api/fota/v3/licenses/{ACCOUNT}/{verb}>; rel="successor-version"'
+        )
 
 
 def test_other_operations_are_not_deprecated(operator: Login) -> None:
@@ -249,7 +284,9 @@ BAD_BODIES: list[tuple[object, str]] = [
 @pytest.mark.parametrize(("body", "message"), BAD_BODIES, ids=range(len(BAD_BODIES)))
 @pytest.mark.parametrize("version", ["v1", "v2", "v3"])
 @pytest.mark.parametrize("verb", ["assign", "remove"])
-def test_a_bad_body_changes_nothing(operator: Login, version: str, verb: str, body: object, message: str) -> None:
+def test_a_bad_body_changes_nothing(
+    operator: Login, version: str, verb: str, body: object, message: str
+) -> None:
     reply = operator.post(f"/api/fota/{version}/licenses/{ACCOUNT}/{verb}", body)
 
     assert error_of(reply) == (400, PARAMETER, message)
@@ -271,11 +308,22 @@ BAD_ITEMS = [
 
 
 @pytest.mark.parametrize(("item", "reason"), BAD_ITEMS, ids=range(len(BAD_ITEMS)))
-def test_a_bad_item_is_refused_for_itself_and_echoed_unchanged(operator: Login, item: str, reason: str) -> None:
-    reply = json.loads(operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [item, B, item, B]}).body)
+def test_a_bad_item_is_refused_for_itself_and_echoed_unchanged(
+    operator: Login, item: str, reason: str
+) -> None:
+    reply = json.loads(
+        operator.post(
+            f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [item, B, item, B]}
+        ).body
+    )
 
     assert [device["deviceId"] for device in reply["deviceList"]] == [item, B, item, B]
-    assert [device["Reason"] for device in reply["deviceList"]] == [reason, "Success", reason, "Device license preexisting"]
+    assert [device["Reason"] for device in reply["deviceList"]] == [
+        reason,
+        "Success",
+        reason,
+        "Device license preexisting",
+    ]
     assert reply["licUsedCount"] == 1
 
 
@@ -326,12 +374,34 @@ BAD_CURSORS = [
 @pytest.mark.parametrize(("cursor", "first", "later"), BAD_CURSORS)
 def test_bad_cursors(operator: Login, cursor: str, first: str, later: str) -> None:
     for version, message in (("v1", first), ("v2", later), ("v3", later)):
-        assert error_of(operator.get(f"/api/fota/{version}/licenses/{ACCOUNT}/index/{cursor}")) == (400, PARAMETER, message)
+        assert error_of(operator.get(f"/api/fota/{version}/licenses/{ACCOUNT}/index/{cursor}")) == (
+            400,
+            PARAMETER,
+            message,
+        )
         if version != "v1":
-            assert error_of(operator.get(f"/api/fota/{version}/licenses/{ACCOUNT}", f"lastSeenDeviceId={cursor}")) == (400, PARAMETER, message)
+            assert error_of(
+                operator.get(
+                    f"/api/fota/{version}/licenses/{ACCOUNT}", f"lastSeenDeviceId={cursor}"
+                )
+            ) == (400, PARAMETER, message)
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/fota/v3/licenses", "/api/fota/v4/licenses/x", "/api/fota/v3/licenses/x/", "/api/fota/v3/licenses/x/cancel", "/api/fota/v3//licenses/x", "/api/fota/v1/licenses//assign", "/API/fota/v3/licenses/x", "/etc/passwd"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/api",
+        "/api/fota/v3/licenses",
+        "/api/fota/v4/licenses/x",
+        "/api/fota/v3/licenses/x/",
+        "/api/fota/v3/licenses/x/cancel",
+        "/api/fota/v3//licenses/x",
+        "/api/fota/v1/licenses//assign",
+        "/API/fota/v3/licenses/x",
+        "/etc/passwd",
+    ],
+)
 def test_unknown_paths(operator: Login, path: str) -> None:
     assert error_of(operator.get(path)) == (404, "NOT_FOUND", "No such path.")
 
@@ -364,20 +434,32 @@ def test_the_life_of_both_tokens(small_world: World) -> None:
 
     issued = world.ask("POST", "/api/ts/v1/oauth2/token", body=form, headers=basic_of(secrets))
     token = json.loads(issued.body)
-    assert (token["token_type"], token["expires_in"], header_of(issued, "Cache-Control")) == ("Bearer", 3600, "no-store")
+    assert (token["token_type"], token["expires_in"], header_of(issued, "Cache-Control")) == (
+        "Bearer",
+        3600,
+        "no-store",
+    )
 
     bearer = {"authorization": f"Bearer {token['access_token']}"}
     login = json.dumps({"username": secrets.username, "password": secrets.password}).encode()
-    session = json.loads(world.ask("POST", "/api/m2m/v1/session/login", body=login, headers=bearer).body)["sessionToken"]
+    session = json.loads(
+        world.ask("POST", "/api/m2m/v1/session/login", body=login, headers=bearer).body
+    )["sessionToken"]
     both = bearer | {"vz-m2m-token": session}
     assert world.ask("GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=both).status == 200
 
-    assert json.loads(world.ask("POST", "/api/m2m/v1/session/logout", headers=both).body) == {"sessionToken": session}
+    assert json.loads(world.ask("POST", "/api/m2m/v1/session/logout", headers=both).body) == {
+        "sessionToken": session
+    }
     assert error_of(world.ask("GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=both))[0] == 400
 
     revoke = form + b"&token=" + token["access_token"].encode()
     revoked = world.ask("POST", "/api/ts/v1/oauth2/revoke", body=revoke, headers=basic_of(secrets))
-    assert (revoked.status, revoked.body, header_of(revoked, "RevokedAccessToken")) == (200, b"", token["access_token"])
+    assert (revoked.status, revoked.body, header_of(revoked, "RevokedAccessToken")) == (
+        200,
+        b"",
+        token["access_token"],
+    )
     assert world.ask("GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=both).status == 401
 
 
@@ -385,7 +467,12 @@ def test_a_scope_is_accepted_and_echoed(small_world: World) -> None:
     small_world.add_account()
     secrets = small_world.credentials.create([ACCOUNT])
 
-    reply = small_world.ask("POST", "/api/ts/v1/oauth2/token", body=b"grant_type=client_credentials&scope=read+ts.application.ro", headers=basic_of(secrets))
+    reply = small_world.ask(
+        "POST",
+        "/api/ts/v1/oauth2/token",
+        body=b"grant_type=client_credentials&scope=read+ts.application.ro",
+        headers=basic_of(secrets),
+    )
 
     assert json.loads(reply.body)["scope"] == "read ts.application.ro"
 
@@ -397,27 +484,48 @@ def test_token_calls_that_go_wrong(small_world: World) -> None:
     path, form = "/api/ts/v1/oauth2/token", b"grant_type=client_credentials"
 
     missing = world.ask("POST", path, body=form)
-    assert (missing.status, json.loads(missing.body)["fault"]["code"], header_of(missing, "WWW-Authenticate")) == (401, "900902", "Basic")
+    assert (
+        missing.status,
+        json.loads(missing.body)["fault"]["code"],
+        header_of(missing, "WWW-Authenticate"),
+    ) == (401, "900902", "Basic")
     wrong = world.ask("POST", path, body=form, headers={"authorization": "Basic None"})
     assert (wrong.status, json.loads(wrong.body)["error"]) == (401, "invalid_client")
     bare = world.ask("POST", path, headers=basic_of(secrets))
-    assert (bare.status, json.loads(bare.body)) == (400, {"error": "invalid_request", "error_description": "Missing grant_type parameter value"})
-    header_injection = world.ask("POST", "/api/ts/v1/oauth2/revoke", body=b"token=a%0d%0aX: y", headers=basic_of(secrets))
-    assert (header_injection.status, header_of(header_injection, "RevokedAccessToken")) == (200, None)
+    assert (bare.status, json.loads(bare.body)) == (
+        400,
+        {"error": "invalid_request", "error_description": "Missing grant_type parameter value"},
+    )
+    header_injection = world.ask(
+        "POST", "/api/ts/v1/oauth2/revoke", body=b"token=a%0d%0aX: y", headers=basic_of(secrets)
+    )
+    assert (header_injection.status, header_of(header_injection, "RevokedAccessToken")) == (
+        200,
+        None,
+    )
 
 
 def test_login_calls_that_go_wrong(operator: Login) -> None:
     path, bearer = "/api/m2m/v1/session/login", {"authorization": f"Bearer {operator.bearer}"}
 
     assert operator.world.ask("POST", path, body=b"{}").status == 401
-    assert error_of(operator.world.ask("POST", path, body=b"{}", headers=bearer))[2] == "Input binding error"
+    assert (
+        error_of(operator.world.ask("POST", path, body=b"{}", headers=bearer))[2]
+        == "Input binding error"
+    )
     wrong = json.dumps({"username": operator.secrets.username, "password": "wrong"}).encode()
-    assert error_of(operator.world.ask("POST", path, body=wrong, headers=bearer))[1] == "UnifiedWebService.INPUT_INVALID.Password.Invalid"
+    assert (
+        error_of(operator.world.ask("POST", path, body=wrong, headers=bearer))[1]
+        == "UnifiedWebService.INPUT_INVALID.Password.Invalid"
+    )
 
 
 def test_tokens_that_died_of_age(operator: Login) -> None:
     operator.world.clock.advance(minutes=21, seconds=1)
-    assert error_of(operator.get(f"/api/fota/v3/licenses/{ACCOUNT}"))[1] == "UnifiedWebService.REQUEST_FAILED.SessionToken.Expired"
+    assert (
+        error_of(operator.get(f"/api/fota/v3/licenses/{ACCOUNT}"))[1]
+        == "UnifiedWebService.REQUEST_FAILED.SessionToken.Expired"
+    )
     operator.world.clock.advance(minutes=40)
     assert operator.get(f"/api/fota/v3/licenses/{ACCOUNT}").status == 401
 
@@ -425,7 +533,9 @@ def test_tokens_that_died_of_age(operator: Login) -> None:
 def test_the_ledger_knows_who_did_it(operator: Login) -> None:
     operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [A]})
 
-    rows = operator.world.store._writer.execute("SELECT actor, verb FROM change ORDER BY sequence DESC LIMIT 1").fetchall()
+    rows = operator.world.store._writer.execute(
+        "SELECT actor, verb FROM change ORDER BY sequence DESC LIMIT 1"
+    ).fetchall()
     assert rows == [(operator.secrets.name, 3)]
 
 
@@ -437,4 +547,6 @@ def test_a_store_that_cannot_is_503_with_retry_after(operator: Login) -> None:
     assert error_of(reply)[:2] == (503, "SERVICE_UNAVAILABLE")
     assert header_of(reply, "Retry-After") == "1"
     operator.world.store._writer.execute("PRAGMA query_only = 0")
-    assert operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [A]}).status == 200
+    assert (
+        operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [A]}).status == 200
+    )

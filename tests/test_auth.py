@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from world import ACCOUNT, Clock, World
 
 from fotapool.auth import Auth, Identity, Secrets, judge_login
 from fotapool.auth.secrets import digest, hash_chosen, hash_made, matches
@@ -18,6 +17,7 @@ from fotapool.model import (
     Refused,
     Role,
 )
+from world import ACCOUNT, Clock, World
 
 
 @pytest.fixture
@@ -42,13 +42,15 @@ def use(auth: Auth, identity: Identity, session: str) -> bool:
 
 
 def another_process(world: World) -> Auth:
-    return Auth(world.store, clock=world.clock, random=lambda count: bytes(count))
+    return Auth(world.store, clock=world.clock, random=bytes)
 
 
 # --- bearer tokens -----------------------------------------------------------------------------
 
 
-def test_within_its_hour_every_call_gives_the_same_token_and_its_remaining_seconds(world: World, secrets: Secrets) -> None:
+def test_within_its_hour_every_call_gives_the_same_token_and_its_remaining_seconds(
+    world: World, secrets: Secrets
+) -> None:
     first, first_s = world.auth.issue_token(secrets.client_id, secrets.client_secret)
     world.clock.advance(minutes=59)
     second, second_s = another_process(world).issue_token(secrets.client_id, secrets.client_secret)
@@ -72,7 +74,11 @@ def test_a_token_tells_who_and_for_which_accounts(world: World, secrets: Secrets
     token, _ = world.auth.issue_token(secrets.client_id, secrets.client_secret)
     identity = world.auth.identify(token)
 
-    assert (identity.name, identity.role, list(identity.accounts)) == ("fleet", Role.OPERATOR, [ACCOUNT])
+    assert (identity.name, identity.role, list(identity.accounts)) == (
+        "fleet",
+        Role.OPERATOR,
+        [ACCOUNT],
+    )
     assert refused(identity.account, "other") == "ACCOUNT_NOT_FOUND"
     assert refused(identity.require, Role.ADMIN) == "ROLE_MISSING"
 
@@ -84,7 +90,9 @@ def test_wrong_client_credentials_are_refused(world: World, secrets: Secrets, wr
     assert refused(world.auth.identify, wrong) == "BEARER_INVALID"
 
 
-def test_revoking_ends_a_token_at_once_here_and_soon_elsewhere(world: World, secrets: Secrets) -> None:
+def test_revoking_ends_a_token_at_once_here_and_soon_elsewhere(
+    world: World, secrets: Secrets
+) -> None:
     elsewhere = another_process(world)
     token, _ = world.auth.issue_token(secrets.client_id, secrets.client_secret)
     elsewhere.identify(token)
@@ -109,7 +117,9 @@ def test_nobody_revokes_anothers_token(world: World, secrets: Secrets) -> None:
     assert world.auth.identify(token).name == "fleet"
 
 
-def test_a_clock_that_jumps_back_does_not_revive_what_is_remembered(world: World, secrets: Secrets) -> None:
+def test_a_clock_that_jumps_back_does_not_revive_what_is_remembered(
+    world: World, secrets: Secrets
+) -> None:
     token, _ = world.auth.issue_token(secrets.client_id, secrets.client_secret)
     world.auth.identify(token)
     world.clock.advance(minutes=-90)
@@ -125,7 +135,9 @@ def test_a_clock_that_jumps_back_does_not_revive_what_is_remembered(world: World
     ("idle_minutes", "alive"),
     [(0, True), (19, True), (20, True), (20.99, True), (21.01, False), (60, False)],
 )
-def test_a_session_dies_after_20_to_21_idle_minutes(world: World, secrets: Secrets, idle_minutes: float, alive: bool) -> None:
+def test_a_session_dies_after_20_to_21_idle_minutes(
+    world: World, secrets: Secrets, idle_minutes: float, alive: bool
+) -> None:
     login = world.log_in(secrets)
     identity = world.auth.identify(login.bearer)
     world.clock.advance(minutes=idle_minutes)
@@ -171,7 +183,9 @@ def test_a_session_belongs_to_the_credential_that_logged_in(world: World, secret
     assert refused(world.auth.log_out, identity, mine.session) == "SESSION_INVALID"
 
 
-def test_logging_out_ends_one_session_and_a_use_that_races_it_does_not_revive_it(world: World, secrets: Secrets) -> None:
+def test_logging_out_ends_one_session_and_a_use_that_races_it_does_not_revive_it(
+    world: World, secrets: Secrets
+) -> None:
     first, second = world.log_in(secrets), world.log_in(secrets)
     identity = world.auth.identify(first.bearer)
     world.clock.advance(minutes=2)
@@ -211,20 +225,28 @@ JUDGED = [
 
 
 @pytest.mark.parametrize(("failed", "until", "now", "right", "failed_after", "until_after"), JUDGED)
-def test_judging_a_login(failed: int, until: int, now: int, right: bool, failed_after: int, until_after: int) -> None:
-    before = Credential(1, "n", Role.VIEWER, "c", "s", "u", "p", 0, failed_logins=failed, locked_until_ms=until)
+def test_judging_a_login(
+    failed: int, until: int, now: int, right: bool, failed_after: int, until_after: int
+) -> None:
+    before = Credential(
+        1, "n", Role.VIEWER, "c", "s", "u", "p", 0, failed_logins=failed, locked_until_ms=until
+    )
 
     after = judge_login(before, right, now)
 
     assert (after.failed_logins, after.locked_until_ms) == (failed_after, until_after)
 
 
-def test_five_failures_lock_a_login_and_a_locked_one_answers_like_a_wrong_password(world: World, secrets: Secrets) -> None:
+def test_five_failures_lock_a_login_and_a_locked_one_answers_like_a_wrong_password(
+    world: World, secrets: Secrets
+) -> None:
     identity = world.auth.identify(world.log_in(secrets).bearer)
     for _ in range(5):
         assert refused(world.auth.log_in, identity, secrets.username, "wrong") == "LOGIN_REFUSED"
 
-    assert refused(world.auth.log_in, identity, secrets.username, secrets.password) == "LOGIN_REFUSED"
+    assert (
+        refused(world.auth.log_in, identity, secrets.username, secrets.password) == "LOGIN_REFUSED"
+    )
     world.clock.advance(minutes=15)
     assert world.auth.log_in(identity, secrets.username, secrets.password)
 
@@ -242,7 +264,9 @@ def test_nobody_locks_anothers_login(world: World, secrets: Secrets) -> None:
     other = world.auth.identify(world.add_login().bearer)
     for _ in range(9):
         assert refused(world.auth.log_in, other, secrets.username, "wrong") == "LOGIN_REFUSED"
-        assert refused(world.auth.log_in, other, secrets.username, secrets.password) == "LOGIN_REFUSED"
+        assert (
+            refused(world.auth.log_in, other, secrets.username, secrets.password) == "LOGIN_REFUSED"
+        )
         assert refused(world.auth.log_in, other, "nobody", "wrong") == "LOGIN_REFUSED"
 
     assert world.log_in(secrets).session
@@ -267,17 +291,25 @@ def test_rotating_ends_what_was_and_keeps_the_client_id(world: World, secrets: S
 
     assert rotated.client_id == secrets.client_id
     assert refused(world.auth.identify, login.bearer) == "BEARER_INVALID"
-    assert refused(world.auth.issue_token, secrets.client_id, secrets.client_secret) == "CLIENT_INVALID"
+    assert (
+        refused(world.auth.issue_token, secrets.client_id, secrets.client_secret)
+        == "CLIENT_INVALID"
+    )
     assert world.log_in(rotated).session != login.session
 
 
-def test_a_revoked_credential_is_out_and_its_name_stays_taken(world: World, secrets: Secrets) -> None:
+def test_a_revoked_credential_is_out_and_its_name_stays_taken(
+    world: World, secrets: Secrets
+) -> None:
     login = world.log_in(secrets)
     world.credentials.revoke("fleet")
     world.clock.advance(seconds=5)
 
     assert refused(world.auth.identify, login.bearer) == "BEARER_INVALID"
-    assert refused(world.auth.issue_token, secrets.client_id, secrets.client_secret) == "CLIENT_INVALID"
+    assert (
+        refused(world.auth.issue_token, secrets.client_id, secrets.client_secret)
+        == "CLIENT_INVALID"
+    )
     for change in (world.credentials.rotate, world.credentials.unlock, world.credentials.revoke):
         with pytest.raises(NotFound, match="no credential fleet"):
             change("fleet")
@@ -312,9 +344,11 @@ def test_hashes_match_their_secret_alone(stored: str) -> None:
     assert not matches("", "secret")
 
 
-def test_sessions_and_tokens_survive_a_restart(world: World, secrets: Secrets, clock: Clock) -> None:
+def test_sessions_and_tokens_survive_a_restart(
+    world: World, secrets: Secrets, clock: Clock
+) -> None:
     login = world.log_in(secrets)
-    restarted = Auth(world.store, clock=clock, random=lambda count: bytes(count))
+    restarted = Auth(world.store, clock=clock, random=bytes)
 
     identity = restarted.identify(login.bearer)
     restarted.check_session(identity, login.session)

@@ -40,9 +40,9 @@ FILES: list[tuple[str, list[tuple[int, int | str]]]] = [
     (f"\n\n  \nimei\n\n{A_}\n,\n  \n{B_}\n",         [(6, A), (9, B)]),
     (f"imei,site\n,\n{A_},x\n,y\n",                  [(3, A), (4, "imei_missing")]),
     (f"imei,site\n{A_}\nx,{B_}\n",                   [(2, A), (3, "imei_malformed")]),
-    (f"site,imei\nx\n",                              [(2, "imei_missing")]),
-    (f" 99 000342 573052 4 \n",                      [(1, A)]),
-    (f"99\u00a0000342\u2009573052\t4\n".replace("\t", " "), [(1, A)]),
+    ("site,imei\nx\n",                              [(2, "imei_missing")]),
+    (" 99 000342 573052 4 \n",                      [(1, A)]),
+    ("99\u00a0000342\u2009573052\t4\n".replace("\t", " "), [(1, A)]),
     (f"IMEI:{A_}\nimei: {B_}\n IMEI : {A_}\n",       [(1, A), (2, B), (3, A)]),
     (f"{A_}\n{A_}\n",                                [(1, A), (2, A)]),
     ("99000342573052\n",                             [(1, "imei_14_digits")]),
@@ -66,7 +66,10 @@ def test_a_bad_row_keeps_what_stood_there_and_says_why() -> None:
 
     assert isinstance(row, BadRow)
     assert (row.line, row.text) == (1, "99000342573052")
-    assert row.problem.value == "14 digits, an IMEI has 15; the check digit is missing and is not guessed"
+    assert (
+        row.problem.value
+        == "14 digits, an IMEI has 15; the check digit is missing and is not guessed"
+    )
 
 
 # file                                what is told
@@ -102,12 +105,23 @@ def test_files_on_disk(tmp_path: Path) -> None:
 
 def test_standard_input_is_a_dash() -> None:
     program = "from fotapool.bulk import read_fleet; print([row.imei for row in read_fleet('-')])"
-    done = subprocess.run([sys.executable, "-c", program], input=f"\ufeffimei\n{A_}\n", capture_output=True, text=True, encoding="utf-8", check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=f"\ufeffimei\n{A_}\n",
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
 
     assert done.stdout == f"[{A}]\n"
 
 
-@given(st.lists(st.integers(0, 999_999_999_999_999), min_size=1), st.sampled_from(["\n", "\r\n"]), st.booleans())
+@given(
+    st.lists(st.integers(0, 999_999_999_999_999), min_size=1),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
 def test_every_row_comes_back(imeis: list[int], newline: str, header: bool) -> None:
     lines = (["imei"] if header else []) + [f"{imei:015d}" for imei in imeis]
 

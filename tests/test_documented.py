@@ -21,10 +21,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from world import Login, Script, World, answer, imeis
 
 import fotapool
 from fotapool import Client, ErrorException, LicensesController
+from world import Login, Script, World, answer, imeis
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "licenses.md"
 PLACEHOLDER = "15-digit IMEI"
@@ -72,7 +72,9 @@ def run(example: Example, client: Client, *placeholders: str) -> Any:
     names = {name: getattr(fotapool, name) for name in fotapool.__all__}
     expected: AbstractContextManager[Any] = nullcontext()
     if example.method in DEPRECATED:
-        expected = pytest.warns(DeprecationWarning, match=f"{example.method} is deprecated; use {example.method}_1")
+        expected = pytest.warns(
+            DeprecationWarning, match=f"{example.method} is deprecated; use {example.method}_1"
+        )
     with expected:
         scope = {**names, "client": client, "licenses_controller": client.licenses}
         exec(compile(code, str(PAGE), "exec"), scope)
@@ -80,7 +82,11 @@ def run(example: Example, client: Client, *placeholders: str) -> Any:
 
 
 def test_the_page_tells_of_six_operations() -> None:
-    public = [name for name, _ in inspect.getmembers(LicensesController, inspect.isfunction) if not name.startswith("_")]
+    public = [
+        name
+        for name, _ in inspect.getmembers(LicensesController, inspect.isfunction)
+        if not name.startswith("_")
+    ]
 
     assert len(EXAMPLES) == 6
     assert set(public) == {*EXAMPLES, "assign", "remove", "status", "devices"}
@@ -93,7 +99,11 @@ def test_our_methods_have_the_documented_signatures(method: str) -> None:
     ours = inspect.signature(getattr(LicensesController, method)).parameters
 
     assert [argument.arg for argument in documented.args.args] == list(ours)
-    defaults = [parameter.default for parameter in ours.values() if parameter.default is not inspect.Parameter.empty]
+    defaults = [
+        parameter.default
+        for parameter in ours.values()
+        if parameter.default is not inspect.Parameter.empty
+    ]
     assert [ast.literal_eval(default) for default in documented.args.defaults] == defaults
 
 
@@ -103,7 +113,11 @@ def test_our_methods_have_the_documented_signatures(method: str) -> None:
 @pytest.mark.parametrize("method", EXAMPLES)
 def test_every_printed_field_is_read_back_unchanged(method: str) -> None:
     printed = json.loads(EXAMPLES[method].body)
-    client = Client(access_token="bearer", session_token="session", transport=Script(answer(200, EXAMPLES[method].body)))
+    client = Client(
+        access_token="bearer",
+        session_token="session",
+        transport=Script(answer(200, EXAMPLES[method].body)),
+    )
 
     result = run(EXAMPLES[method], client)
 
@@ -113,7 +127,11 @@ def test_every_printed_field_is_read_back_unchanged(method: str) -> None:
     assert len(result.device_list) == len(printed["deviceList"])
     for read, item in zip(result.device_list, printed["deviceList"], strict=True):
         for name, value in item.items():
-            expected = datetime(2021, 6, 10, 15, 13, 30, 941_000, UTC) if name.endswith("Time") and name != "assignmentTime" else value
+            expected = (
+                datetime(2021, 6, 10, 15, 13, 30, 941_000, UTC)
+                if name.endswith("Time") and name != "assignmentTime"
+                else value
+            )
             assert getattr(read, snake(name)) == expected, name
 
 
@@ -122,7 +140,10 @@ def snake(name: str) -> str:
 
 
 def test_the_prints_hold_what_the_page_says_of_them() -> None:
-    assign, remove = (EXAMPLES[f"{verb}_1"] for verb in ("assign_fota_licenses_to_devices", "remove_licenses_from_devices"))
+    assign, remove = (
+        EXAMPLES[f"{verb}_1"]
+        for verb in ("assign_fota_licenses_to_devices", "remove_licenses_from_devices")
+    )
 
     assert [json.loads(example.body)["licCount"] for example in (assign, remove)] == [2, 9000]
     assert json.loads(EXAMPLES["get_user_fota_licenses_summary"].body)["maxPageSize"] == 10
@@ -148,7 +169,9 @@ def site(small_world: World) -> Iterator[Site]:
     world = small_world
     held = imeis(4319, first=990009000000000)
     world.add_account(V3_ACCOUNT, licenses=5000, devices=[*held, int(A), int(B)])
-    world.add_account(V2_ACCOUNT, licenses=1000, devices=[*held[:1000], int(A), 990003425730535, 990000473475989])
+    world.add_account(
+        V2_ACCOUNT, licenses=1000, devices=[*held[:1000], int(A), 990003425730535, 990000473475989]
+    )
     login = world.add_login(V2_ACCOUNT, V3_ACCOUNT)
     for start in range(0, 4319, 1000):
         assign(login, V3_ACCOUNT, *held[start : start + 1000])
@@ -158,7 +181,9 @@ def site(small_world: World) -> Iterator[Site]:
 
 def assign(login: Login, account: str, *devices: int) -> None:
     texts = [f"{imei:015d}" for imei in devices]
-    assert login.post(f"/api/fota/v3/licenses/{account}/assign", {"deviceList": texts}).status == 200
+    assert (
+        login.post(f"/api/fota/v3/licenses/{account}/assign", {"deviceList": texts}).status == 200
+    )
 
 
 def fill(site: Site, used: int, *last: int) -> None:
@@ -172,14 +197,29 @@ def test_example_v2_summary(site: Site) -> None:
             run(EXAMPLES["get_user_fota_licenses_summary"], client)
         result = run(EXAMPLES["get_user_fota_licenses_summary"], client, "990009000000999")
 
-    assert (caught.value.error_code, caught.value.error_message) == ("INVALID_PARAMETER", "Invalid device id format")
+    assert (caught.value.error_code, caught.value.error_message) == (
+        "INVALID_PARAMETER",
+        "Invalid device id format",
+    )
     assert (caught.value.reason, caught.value.response_code) == ("Unexpected error", 400)
-    assert json.loads(caught.value.response.text) == {"errorCode": "INVALID_PARAMETER", "errorMessage": "Invalid device id format"}
-    assert (caught.value.response.status_code, caught.value.response.headers["content-type"]) == (400, "application/json")
-    assert (result.account_name, result.total_license, result.total_licenses) == (V3_ACCOUNT, 5000, 5000)
+    assert json.loads(caught.value.response.text) == {
+        "errorCode": "INVALID_PARAMETER",
+        "errorMessage": "Invalid device id format",
+    }
+    assert (caught.value.response.status_code, caught.value.response.headers["content-type"]) == (
+        400,
+        "application/json",
+    )
+    assert (result.account_name, result.total_license, result.total_licenses) == (
+        V3_ACCOUNT,
+        5000,
+        5000,
+    )
     assert (result.assigned_licenses, result.has_more_data) == (4319, True)
     assert (result.last_seen_device_id, result.max_page_size) == ("990009000001999", 1000)
-    assert [device.device_id for device in result.device_list] == list(map(str, imeis(1000, first=990009000001000)))
+    assert [device.device_id for device in result.device_list] == list(
+        map(str, imeis(1000, first=990009000001000))
+    )
     assert {device.assignment_time for device in result.device_list} == {"2017-11-29T16:03:42.000Z"}
 
 
@@ -211,11 +251,22 @@ def test_example_v3_summary(site: Site) -> None:
         result = run(EXAMPLES["summarize_fota_licenses_assignment"], client)
 
     printed = json.loads(EXAMPLES["summarize_fota_licenses_assignment"].body)
-    assert (result.account_name, result.total_licenses, result.assigned_licenses) == (printed["accountName"], printed["totalLicenses"], printed["assignedLicenses"])
-    assert (result.has_more_data, result.max_page_size) == (printed["hasMoreData"], printed["maxPageSize"])
+    assert (result.account_name, result.total_licenses, result.assigned_licenses) == (
+        printed["accountName"],
+        printed["totalLicenses"],
+        printed["assignedLicenses"],
+    )
+    assert (result.has_more_data, result.max_page_size) == (
+        printed["hasMoreData"],
+        printed["maxPageSize"],
+    )
     assert result.last_seen_device_id == "990009000000999"
-    assert [device.device_id for device in result.device_list] == list(map(str, imeis(1000, first=990009000000000)))
-    assert {device.assignment_time for device in result.device_list} == {"2017-11-29 16:03:42 +0000 UTC"}
+    assert [device.device_id for device in result.device_list] == list(
+        map(str, imeis(1000, first=990009000000000))
+    )
+    assert {device.assignment_time for device in result.device_list} == {
+        "2017-11-29 16:03:42 +0000 UTC"
+    }
 
 
 def test_example_v3_assign(site: Site) -> None:
@@ -226,11 +277,23 @@ def test_example_v3_assign(site: Site) -> None:
         again = run(example, client, A, B)
 
     for result, used in ((as_printed, 4319), (first, 4321), (again, 4321)):
-        assert (result.account_name, result.lic_count, result.lic_total_count, result.lic_used_count) == (V3_ACCOUNT, 5000, 5000, used)
-    assert told(as_printed) == [(PLACEHOLDER, "LicenseAssignFailed", "Invalid Device IMEI.", None)] * 2
-    assert told(first) == [(imei, "LicenseAssignSuccess", "Success", datetime(2017, 11, 29, 16, 3, 42, tzinfo=UTC)) for imei in (A, B)]
+        assert (
+            result.account_name,
+            result.lic_count,
+            result.lic_total_count,
+            result.lic_used_count,
+        ) == (V3_ACCOUNT, 5000, 5000, used)
+    assert (
+        told(as_printed) == [(PLACEHOLDER, "LicenseAssignFailed", "Invalid Device IMEI.", None)] * 2
+    )
+    assert told(first) == [
+        (imei, "LicenseAssignSuccess", "Success", datetime(2017, 11, 29, 16, 3, 42, tzinfo=UTC))
+        for imei in (A, B)
+    ]
     printed = json.loads(example.body)["deviceList"]
-    assert [(item.status, item.reason) for item in again.device_list] == [(item["status"], item["Reason"]) for item in printed]
+    assert [(item.status, item.reason) for item in again.device_list] == [
+        (item["status"], item["Reason"]) for item in printed
+    ]
 
 
 def test_example_v3_remove(site: Site) -> None:
@@ -243,16 +306,26 @@ def test_example_v3_remove(site: Site) -> None:
     assert (as_printed.lic_used_count, removed.lic_used_count) == (4321, 4319)
     assert told(as_printed) == [(PLACEHOLDER, "Failure", "Invalid Device IMEI.", None)] * 3
     at = datetime(2017, 11, 29, 16, 3, 42, tzinfo=UTC)
-    assert told(removed) == [(A, "Success", "Success", at), (B, "Success", "Success", at), (A, "Failure", "No license attached to device", None)]
+    assert told(removed) == [
+        (A, "Success", "Success", at),
+        (B, "Success", "Success", at),
+        (A, "Failure", "No license attached to device", None),
+    ]
     printed = json.loads(example.body)["deviceList"][0]
-    assert (removed.device_list[0].status, removed.device_list[0].result_reason) == (printed["status"], printed["resultReason"])
+    assert (removed.device_list[0].status, removed.device_list[0].result_reason) == (
+        printed["status"],
+        printed["resultReason"],
+    )
 
 
 def told(result: Any) -> list[tuple[str, str, str, datetime | None]]:
     for item in result.device_list:
         assert item.result_reason == item.reason
         assert (item.recent_attempt_time, item.next_attempt_time) == (None, None)
-    return [(item.device_id, item.status, item.result_reason, item.updated_time) for item in result.device_list]
+    return [
+        (item.device_id, item.status, item.result_reason, item.updated_time)
+        for item in result.device_list
+    ]
 
 
 def test_an_empty_pool_answers_with_zeros(site: Site) -> None:
@@ -261,7 +334,9 @@ def test_an_empty_pool_answers_with_zeros(site: Site) -> None:
     with login.client(site.url) as client:
         v2 = client.licenses.get_user_fota_licenses_summary("empty")
         v3 = client.licenses.summarize_fota_licenses_assignment("empty")
-        refused = client.licenses.assign_fota_licenses_to_devices_1("empty", fotapool.LicensesAssignedRemovedRequest(device_list=[A]))
+        refused = client.licenses.assign_fota_licenses_to_devices_1(
+            "empty", fotapool.LicensesAssignedRemovedRequest(device_list=[A])
+        )
 
     for page in (v2, v3):
         assert (page.total_license, page.total_licenses, page.assigned_licenses) == (0, 0, 0)
@@ -288,16 +363,24 @@ def official(site: Site) -> Any:
 
     class Local(Configuration):  # type: ignore[misc]
         def get_base_uri(self, server: Any = Server.THINGSPACE) -> Any:
-            return super().get_base_uri(server).replace("https://thingspace.verizon.com/api", site.url + "/api")
+            return (
+                super()
+                .get_base_uri(server)
+                .replace("https://thingspace.verizon.com/api", site.url + "/api")
+            )
 
     secrets = site.login.secrets
-    oauth = ThingspaceOauthCredentials(oauth_client_id=secrets.client_id, oauth_client_secret=secrets.client_secret)
+    oauth = ThingspaceOauthCredentials(
+        oauth_client_id=secrets.client_id, oauth_client_secret=secrets.client_secret
+    )
     first = VerizonClient(config=Local(thingspace_oauth_credentials=oauth))
     started = first.session_management.start_connectivity_management_session(
         body=LogInRequest(username=secrets.username, password=secrets.password)
     )
     session = VZM2mTokenCredentials(vz_m2m_token=started.body.session_token)
-    return VerizonClient(config=Local(thingspace_oauth_credentials=oauth, vz_m2m_token_credentials=session))
+    return VerizonClient(
+        config=Local(thingspace_oauth_credentials=oauth, vz_m2m_token_credentials=session)
+    )
 
 
 @official_warns
@@ -309,15 +392,33 @@ def test_official_v1(site: Site, official: Any) -> None:
     v1 = official.software_management_licenses_v1
     request = V1LicensesAssignedRemovedRequest(device_list=[A, "x", B])
     assigned = v1.assign_licenses_to_devices(V3_ACCOUNT, request).body
-    page = official.software_management_subscriptions_v1.get_account_license_status(V3_ACCOUNT, "4000").body
+    page = official.software_management_subscriptions_v1.get_account_license_status(
+        V3_ACCOUNT, "4000"
+    ).body
     removed = v1.remove_licenses_from_devices(V3_ACCOUNT, request).body
 
-    assert (assigned.account_name, assigned.lic_count, assigned.lic_used_count) == (V3_ACCOUNT, 5000, 4321)
-    assert [(item.device_id, item.status, item.reason) for item in assigned.device_list] == [(A, "LicenseAssignSuccess", "Success"), ("x", "LicenseAssignFailed", "Invalid Device IMEI."), (B, "LicenseAssignSuccess", "Success")]
-    assert (page.account_name, page.total_licenses, page.assigned_licenses) == (V3_ACCOUNT, 5000, 4321)
+    assert (assigned.account_name, assigned.lic_count, assigned.lic_used_count) == (
+        V3_ACCOUNT,
+        5000,
+        4321,
+    )
+    assert [(item.device_id, item.status, item.reason) for item in assigned.device_list] == [
+        (A, "LicenseAssignSuccess", "Success"),
+        ("x", "LicenseAssignFailed", "Invalid Device IMEI."),
+        (B, "LicenseAssignSuccess", "Success"),
+    ]
+    assert (page.account_name, page.total_licenses, page.assigned_licenses) == (
+        V3_ACCOUNT,
+        5000,
+        4321,
+    )
     assert (page.has_more_data, len(page.device_list)) == (False, 321)
     assert page.device_list[-1].assignment_time.datetime.isoformat() == "2017-11-29T16:03:42+00:00"
-    assert (removed.lic_used_count, removed.device_list[0].status, removed.device_list[0].reason) == (4319, "LicenseRemoveSuccess", "Success")
+    assert (
+        removed.lic_used_count,
+        removed.device_list[0].status,
+        removed.device_list[0].reason,
+    ) == (4319, "LicenseRemoveSuccess", "Success")
 
 
 @official_warns
@@ -327,13 +428,31 @@ def test_official_v2(site: Site, official: Any) -> None:
     v2 = official.software_management_licenses_v2
     fill(site, 501)
     assigned = v2.assign_licenses_to_devices(V2_ACCOUNT, V2LicenseIMEI(device_list=[A, B])).body
-    removed = v2.remove_licenses_from_devices(V2_ACCOUNT, V2LicenseIMEI(device_list=[A, B], account_name=V2_ACCOUNT)).body
+    removed = v2.remove_licenses_from_devices(
+        V2_ACCOUNT, V2LicenseIMEI(device_list=[A, B], account_name=V2_ACCOUNT)
+    ).body
     page = v2.get_account_license_status(V2_ACCOUNT, "0").body
 
-    assert (assigned.account_name, assigned.lic_total_count, assigned.lic_used_count) == (V2_ACCOUNT, 1000, 502)
-    assert [(item.device_id, item.status, item.result_reason) for item in assigned.device_list] == [(A, "Success", "Success"), (B, "Failure", "Device does not exist.")]
-    assert (removed.lic_used_count, [item.result_reason for item in removed.device_list]) == (501, ["Success", "No license attached to device"])
-    assert (page.account_name, page.total_license, page.assigned_licenses, page.has_more_data, page.max_page_size) == (V2_ACCOUNT, 1000, 501, False, 1000)
+    assert (assigned.account_name, assigned.lic_total_count, assigned.lic_used_count) == (
+        V2_ACCOUNT,
+        1000,
+        502,
+    )
+    assert [(item.device_id, item.status, item.result_reason) for item in assigned.device_list] == [
+        (A, "Success", "Success"),
+        (B, "Failure", "Device does not exist."),
+    ]
+    assert (removed.lic_used_count, [item.result_reason for item in removed.device_list]) == (
+        501,
+        ["Success", "No license attached to device"],
+    )
+    assert (
+        page.account_name,
+        page.total_license,
+        page.assigned_licenses,
+        page.has_more_data,
+        page.max_page_size,
+    ) == (V2_ACCOUNT, 1000, 501, False, 1000)
     assert (page.last_seen_device_id, len(page.device_list)) == ("990009000000500", 501)
     assert page.device_list[0].assignment_time == "2017-11-29T16:03:42.000Z"
 
@@ -343,15 +462,33 @@ def test_official_v3(site: Site, official: Any) -> None:
     from verizon.models.v3_license_imei import V3LicenseIMEI
 
     v3 = official.software_management_licenses_v3
-    assigned = v3.assign_licenses_to_devices(V3_ACCOUNT, V3LicenseIMEI(device_list=[A, "1" * 15])).body
+    assigned = v3.assign_licenses_to_devices(
+        V3_ACCOUNT, V3LicenseIMEI(device_list=[A, "1" * 15])
+    ).body
     removed = v3.remove_licenses_from_devices(V3_ACCOUNT, V3LicenseIMEI(device_list=[A, B])).body
     page = v3.get_account_licenses_status(V3_ACCOUNT, "990009000003999").body
 
-    assert (assigned.account_name, assigned.lic_count, assigned.lic_used_count) == (V3_ACCOUNT, 5000, 4320)
-    assert [(item.device_id, item.status, item.result_reason) for item in assigned.device_list] == [(A, "LicenseAssignSuccess", "Success"), ("1" * 15, "LicenseAssignFailed", "Device does not exist.")]
+    assert (assigned.account_name, assigned.lic_count, assigned.lic_used_count) == (
+        V3_ACCOUNT,
+        5000,
+        4320,
+    )
+    assert [(item.device_id, item.status, item.result_reason) for item in assigned.device_list] == [
+        (A, "LicenseAssignSuccess", "Success"),
+        ("1" * 15, "LicenseAssignFailed", "Device does not exist."),
+    ]
     assert assigned.device_list[0].updated_time.datetime.isoformat() == "2017-11-29T16:03:42+00:00"
-    assert (removed.lic_used_count, [item.status for item in removed.device_list]) == (4319, ["Success", "Failure"])
-    assert (page.account_name, page.total_licenses, page.assigned_licenses, page.has_more_data, page.max_page_size) == (V3_ACCOUNT, 5000, 4319, False, 1000)
+    assert (removed.lic_used_count, [item.status for item in removed.device_list]) == (
+        4319,
+        ["Success", "Failure"],
+    )
+    assert (
+        page.account_name,
+        page.total_licenses,
+        page.assigned_licenses,
+        page.has_more_data,
+        page.max_page_size,
+    ) == (V3_ACCOUNT, 5000, 4319, False, 1000)
     assert (page.last_seen_device_id, len(page.device_list)) == ("990009000004318", 319)
     assert page.device_list[0].assignment_time == "2017-11-29 16:03:42 +0000 UTC"
 
@@ -365,7 +502,10 @@ def test_official_errors_and_zeros(site: Site, official: Any) -> None:
         v3.get_account_licenses_status(V3_ACCOUNT, PLACEHOLDER)
     zero = official.software_management_licenses_v2.get_account_license_status(V2_ACCOUNT)
 
-    assert (caught.value.error_code, caught.value.error_message) == ("INVALID_PARAMETER", "Invalid device id format")
+    assert (caught.value.error_code, caught.value.error_message) == (
+        "INVALID_PARAMETER",
+        "Invalid device id format",
+    )
     # The SDK itself loses zeros when it decodes; on the wire they are there.
     assert json.loads(zero.text)["assignedLicenses"] == 0
     assert zero.body.assigned_licenses is None

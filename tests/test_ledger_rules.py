@@ -26,8 +26,12 @@ A, B, C, D = 990003425730524, 990000473475967, 1, 352906110000001
 BAD = "9900034257305"
 
 
-def account(total: int, used: int = 0, *, overhang: int = 0, active: bool = True, at_ms: int = 0) -> Account:
-    return Account(1, Totals(total, used, overhang), active, sequence=7, changed_at_ms=at_ms, head=b"h")
+def account(
+    total: int, used: int = 0, *, overhang: int = 0, active: bool = True, at_ms: int = 0
+) -> Account:
+    return Account(
+        1, Totals(total, used, overhang), active, sequence=7, changed_at_ms=at_ms, head=b"h"
+    )
 
 
 def command(verb: Verb, *items: int | str) -> Command:
@@ -65,8 +69,14 @@ ASSIGN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("free", "known", "items", "expected", "used"), [case[1:] for case in ASSIGN], ids=[case[0] for case in ASSIGN])
-def test_assign(free: int, known: Facts, items: list[int | str], expected: list[str], used: int) -> None:
+@pytest.mark.parametrize(
+    ("free", "known", "items", "expected", "used"),
+    [case[1:] for case in ASSIGN],
+    ids=[case[0] for case in ASSIGN],
+)
+def test_assign(
+    free: int, known: Facts, items: list[int | str], expected: list[str], used: int
+) -> None:
     (decision,) = decide(account(free), known, [command(Verb.ASSIGN, *items)], 5)
 
     assert isinstance(decision, Decision)
@@ -92,8 +102,14 @@ REMOVE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("known", "items", "expected", "cancelled"), [case[1:] for case in REMOVE], ids=[case[0] for case in REMOVE])
-def test_remove(known: Facts, items: list[int | str], expected: list[str], cancelled: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("known", "items", "expected", "cancelled"),
+    [case[1:] for case in REMOVE],
+    ids=[case[0] for case in REMOVE],
+)
+def test_remove(
+    known: Facts, items: list[int | str], expected: list[str], cancelled: list[int]
+) -> None:
     (decision,) = decide(account(10, used=5), known, [command(Verb.REMOVE, *items)], 5)
 
     assert isinstance(decision, Decision)
@@ -106,7 +122,12 @@ def test_register() -> None:
     (decision,) = decide(account(0), facts(unknown={A}), [command(Verb.REGISTER, A, A, B, BAD)], 5)
 
     assert isinstance(decision, Decision)
-    assert verdicts(decision) == ["registered", "already_registered", "already_registered", "malformed"]
+    assert verdicts(decision) == [
+        "registered",
+        "already_registered",
+        "already_registered",
+        "malformed",
+    ]
     assert decision.registered == [A]
 
 
@@ -135,7 +156,15 @@ def test_each_request_of_a_group_sees_what_those_before_it_did() -> None:
         ["assigned", "no_free_license"],
         ["removed", "not_licensed"],
     ]
-    assert [decision.sequence for decision in decided if isinstance(decision, Decision)] == [8, 9, 10, 11, 12, 13, 14]
+    assert [decision.sequence for decision in decided if isinstance(decision, Decision)] == [
+        8,
+        9,
+        10,
+        11,
+        12,
+        13,
+        14,
+    ]
 
 
 def test_a_cancelled_upgrade_is_cancelled_once() -> None:
@@ -159,7 +188,9 @@ def test_an_overhang_leaves_nothing_free() -> None:
 
 
 def test_an_inactive_account_refuses_the_request_and_makes_no_change() -> None:
-    assert decide(account(5, active=False), facts(), [command(Verb.ASSIGN, A)], 5) == [Refusal.ACCOUNT_INACTIVE]
+    assert decide(account(5, active=False), facts(), [command(Verb.ASSIGN, A)], 5) == [
+        Refusal.ACCOUNT_INACTIVE
+    ]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +217,9 @@ def test_time_never_goes_back_within_an_account(now_ms: int, at_ms: int) -> None
         (5, 4, -1, False),
     ],
 )
-def test_totals_refuse_a_sum_that_cannot_be(total: int, used: int, overhang: int, possible: bool) -> None:
+def test_totals_refuse_a_sum_that_cannot_be(
+    total: int, used: int, overhang: int, possible: bool
+) -> None:
     if possible:
         assert Totals(total, used, overhang).used == used
     else:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import ACCOUNT, Clock, Login, World, imeis
 
 from fotapool.model import ConfigurationError, StoreUnusable
 from fotapool.server import http as http_module
@@ -28,6 +27,7 @@ from fotapool.server.log import JsonLines, TextLines
 from fotapool.server.process import Server, bind
 from fotapool.server.settings import Settings
 from fotapool.store import SqliteStore
+from world import ACCOUNT, Clock, Login, World, imeis
 
 A = "990003425730524"
 ASSIGN = f"/api/fota/v3/licenses/{ACCOUNT}/assign"
@@ -58,11 +58,21 @@ def connected(url: str) -> Iterator[http.client.HTTPConnection]:
         connection.close()
 
 
-def ask(url: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+def ask(
+    url: str,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[int, dict[str, str], bytes]:
     with connected(url) as connection:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        return (
+            answer.status,
+            {name.lower(): value for name, value in answer.getheaders()},
+            answer.read(),
+        )
 
 
 def assign_body(*texts: str) -> bytes:
@@ -74,11 +84,16 @@ def assign_body(*texts: str) -> bytes:
 
 def test_health_needs_no_login_and_tells_nothing(login: Login) -> None:
     with login.world.serving() as url:
-        assert [ask(url, "GET", path)[::2] for path in ("/healthz", "/readyz")] == [(200, b'{"status":"ok"}'), (200, b'{"status":"ready"}')]
+        assert [ask(url, "GET", path)[::2] for path in ("/healthz", "/readyz")] == [
+            (200, b'{"status":"ok"}'),
+            (200, b'{"status":"ready"}'),
+        ]
         assert ask(url, "POST", "/healthz", b"")[0] == 405
 
 
-def test_a_database_that_cannot_be_written_is_not_ready_but_alive(login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_cannot_be_written_is_not_ready_but_alive(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("fotapool.server.shell.PROBE_EVERY_S", 0.0)
     with login.world.serving() as url:
         login.world.store._writer.execute("PRAGMA query_only = 1")
@@ -102,7 +117,13 @@ def test_every_answer_has_a_request_id_and_a_sane_one_is_kept(login: Login) -> N
     with login.world.serving() as url:
         for path in ("/healthz", "/nowhere", ASSIGN):
             assert len(ask(url, "GET", path)[1]["x-request-id"]) == 32
-        for sent, kept in [("job-7:row_1.a", True), ("a" * 64, True), ("a" * 65, False), ("a b", False), ("", False)]:
+        for sent, kept in [
+            ("job-7:row_1.a", True),
+            ("a" * 64, True),
+            ("a" * 65, False),
+            ("a b", False),
+            ("", False),
+        ]:
             _, headers, _ = ask(url, "GET", "/nowhere", headers={"X-Request-Id": sent})
             assert (headers["x-request-id"] == sent) is kept
 
@@ -110,13 +131,21 @@ def test_every_answer_has_a_request_id_and_a_sane_one_is_kept(login: Login) -> N
 def test_content_types_do_not_matter(login: Login) -> None:
     with login.world.serving() as url:
         for content_type in ("application/json", "*/*", "text/plain", ""):
-            status, _, body = ask(url, "POST", ASSIGN, assign_body(A), login.headers | {"Content-Type": content_type})
+            status, _, body = ask(
+                url, "POST", ASSIGN, assign_body(A), login.headers | {"Content-Type": content_type}
+            )
             assert (status, json.loads(body)["licUsedCount"]) == (200, 1)
 
 
 def test_the_body_may_come_in_chunks(login: Login) -> None:
     with login.world.serving() as url, connected(url) as connection:
-        connection.request("POST", ASSIGN, iter([assign_body(A)[:9], assign_body(A)[9:]]), login.headers, encode_chunked=True)
+        connection.request(
+            "POST",
+            ASSIGN,
+            iter([assign_body(A)[:9], assign_body(A)[9:]]),
+            login.headers,
+            encode_chunked=True,
+        )
         assert connection.getresponse().status == 200
 
 
@@ -124,9 +153,17 @@ def test_links_begin_with_the_root_path(login: Login) -> None:
     login.world.settings = Settings(root_path="/fota")
     with login.world.serving() as url:
         assert url.endswith("/fota")
-        _, headers, _ = ask(url.removesuffix("/fota"), "POST", f"/api/fota/v2/licenses/{ACCOUNT}/assign", assign_body(A), login.headers)
+        _, headers, _ = ask(
+            url.removesuffix("/fota"),
+            "POST",
+            f"/api/fota/v2/licenses/{ACCOUNT}/assign",
+            assign_body(A),
+            login.headers,
+        )
 
-    assert headers["link"] == f'</fota/api/fota/v3/licenses/{ACCOUNT}/assign>; rel="successor-version"'
+    assert (
+        headers["link"] == f'</fota/api/fota/v3/licenses/{ACCOUNT}/assign>; rel="successor-version"'
+    )
 
 
 # --- bounds ------------------------------------------------------------------------------------
@@ -136,7 +173,9 @@ def test_links_begin_with_the_root_path(login: Login) -> None:
 def test_a_body_of_20_mb_is_refused_and_not_kept(login: Login, chunked: bool) -> None:
     big = b"x" * 20_000_000
     with login.world.serving() as url, connected(url) as connection:
-        body: Any = iter([big[at : at + 65536] for at in range(0, len(big), 65536)]) if chunked else big
+        body: Any = (
+            iter([big[at : at + 65536] for at in range(0, len(big), 65536)]) if chunked else big
+        )
         try:
             connection.request("POST", ASSIGN, body, login.headers, encode_chunked=chunked)
         except (BrokenPipeError, ConnectionResetError):
@@ -144,13 +183,19 @@ def test_a_body_of_20_mb_is_refused_and_not_kept(login: Login, chunked: bool) ->
             return
         answer = connection.getresponse()
         assert (answer.status, answer.headers["connection"]) == (413, "close")
-        assert json.loads(answer.read()) == {"errorCode": "PAYLOAD_TOO_LARGE", "errorMessage": "The body exceeds 4194304 bytes."}
+        assert json.loads(answer.read()) == {
+            "errorCode": "PAYLOAD_TOO_LARGE",
+            "errorMessage": "The body exceeds 4194304 bytes.",
+        }
 
 
 def test_a_body_of_exactly_the_limit_is_read(login: Login) -> None:
     login.world.settings = Settings(body_bytes_max=100)
     with login.world.serving() as url:
-        assert [ask(url, "POST", ASSIGN, b" " * size, login.headers)[0] for size in (100, 101)] == [400, 413]
+        assert [ask(url, "POST", ASSIGN, b" " * size, login.headers)[0] for size in (100, 101)] == [
+            400,
+            413,
+        ]
 
 
 @contextmanager
@@ -181,17 +226,26 @@ def test_a_body_that_does_not_arrive_is_given_up_in_time(login: Login) -> None:
 def test_a_request_cut_off_in_its_body_changes_nothing(login: Login) -> None:
     body = assign_body(A)
     lines = "".join(f"{name}: {value}\r\n" for name, value in login.headers.items())
-    head = f"POST {ASSIGN} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode()
+    head = (
+        f"POST {ASSIGN} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode()
+    )
     with login.world.serving() as url:
         with raw(url) as connection:
             connection.sendall(head + body[:-1])
-        assert ask(url, "GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=login.headers)[1]["fotapool-sequence"] == "2"
+        assert (
+            ask(url, "GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=login.headers)[1][
+                "fotapool-sequence"
+            ]
+            == "2"
+        )
         with raw(url) as connection:
             connection.sendall(head + body)
             assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_head_without_end_is_refused_and_a_slow_one_dropped(login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_without_end_is_refused_and_a_slow_one_dropped(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http_module, "HEAD_TIMEOUT_S", 0.3)
     with login.world.serving() as url:
         with raw(url) as connection:
@@ -214,7 +268,15 @@ def test_a_head_without_end_is_refused_and_a_slow_one_dropped(login: Login, monk
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("sent", [b"\x00\x01\x02\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
+)
 def test_what_is_no_http_is_refused(login: Login, sent: bytes) -> None:
     with login.world.serving() as url, raw(url) as connection:
         connection.sendall(sent)
@@ -229,8 +291,16 @@ class Stuck:
         self.job = world.store.write(lambda tx: self.release.wait(20))
 
 
-@pytest.mark.parametrize(("settings", "body"), [(Settings(queue_requests_max=4), assign_body(A)), (Settings(queue_bytes_max=4 * 2000), assign_body(A).ljust(2000))])
-def test_beyond_what_may_wait_the_answer_is_503_and_nothing_is_done(file_login: Login, settings: Settings, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("settings", "body"),
+    [
+        (Settings(queue_requests_max=4), assign_body(A)),
+        (Settings(queue_bytes_max=4 * 2000), assign_body(A).ljust(2000)),
+    ],
+)
+def test_beyond_what_may_wait_the_answer_is_503_and_nothing_is_done(
+    file_login: Login, settings: Settings, body: bytes
+) -> None:
     login = file_login
     login.world.settings = settings
     with login.world.serving() as url, ThreadPoolExecutor(8) as pool:
@@ -243,14 +313,20 @@ def test_beyond_what_may_wait_the_answer_is_503_and_nothing_is_done(file_login: 
         stuck.release.set()
         answers = [future.result(20) for future in waiting]
 
-    assert (status, headers["retry-after"], json.loads(told)["errorCode"]) == (503, "1", "SERVICE_UNAVAILABLE")
+    assert (status, headers["retry-after"], json.loads(told)["errorCode"]) == (
+        503,
+        "1",
+        "SERVICE_UNAVAILABLE",
+    )
     assert sorted(answer[1]["fotapool-change"] for answer in answers) == ["3", "4", "5", "6"]
 
 
 def test_200_clients_with_lists_of_1000_never_see_503(login: Login) -> None:
     body = assign_body(*(f"{imei:015d}" for imei in imeis(1000, first=1)))
     with login.world.serving() as url, ThreadPoolExecutor(200) as pool:
-        statuses = list(pool.map(lambda _: ask(url, "POST", ASSIGN, body, login.headers)[0], range(200)))
+        statuses = list(
+            pool.map(lambda _: ask(url, "POST", ASSIGN, body, login.headers)[0], range(200))
+        )
 
     assert statuses == [200] * 200
 
@@ -258,7 +334,9 @@ def test_200_clients_with_lists_of_1000_never_see_503(login: Login) -> None:
 # --- failures ----------------------------------------------------------------------------------
 
 
-def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(login: Login, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(
+    login: Login, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("a defect")
 
@@ -266,38 +344,64 @@ def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(login:
     with caplog.at_level(logging.INFO, "fotapool"), login.world.serving() as url:
         status, headers, body = ask(url, "POST", ASSIGN, assign_body(A), login.headers)
 
-    assert (status, json.loads(body)) == (500, {"errorCode": "INTERNAL_SYSTEM_ERROR", "errorMessage": "The system encountered an internal error."})
+    assert (status, json.loads(body)) == (
+        500,
+        {
+            "errorCode": "INTERNAL_SYSTEM_ERROR",
+            "errorMessage": "The system encountered an internal error.",
+        },
+    )
     failure = next(record for record in caplog.records if record.levelname == "ERROR")
     assert "ZeroDivisionError" in TextLines().format(failure)
     assert headers["x-request-id"] in TextLines().format(failure)
 
 
-def test_a_decision_the_schema_refuses_is_500_and_nothing_is_done(login: Login, caplog: pytest.LogCaptureFixture) -> None:
-    login.world.store._writer.execute("CREATE TRIGGER sabotage AFTER INSERT ON license BEGIN UPDATE account SET used = total + 1; END")
+def test_a_decision_the_schema_refuses_is_500_and_nothing_is_done(
+    login: Login, caplog: pytest.LogCaptureFixture
+) -> None:
+    login.world.store._writer.execute(
+        "CREATE TRIGGER sabotage AFTER INSERT ON license BEGIN UPDATE account SET used = total + 1; END"
+    )
     with login.world.serving() as url:
         assert ask(url, "POST", ASSIGN, assign_body(A), login.headers)[0] == 500
-        assert ask(url, "GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=login.headers)[1]["fotapool-sequence"] == "2"
+        assert (
+            ask(url, "GET", f"/api/fota/v3/licenses/{ACCOUNT}", headers=login.headers)[1][
+                "fotapool-sequence"
+            ]
+            == "2"
+        )
 
 
 # --- logging -----------------------------------------------------------------------------------
 
 
-def test_one_line_a_request_with_no_secret_in_it(login: Login, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_line_a_request_with_no_secret_in_it(
+    login: Login, caplog: pytest.LogCaptureFixture
+) -> None:
     secrets = login.secrets
-    with caplog.at_level(logging.DEBUG, "fotapool"), login.world.serving() as url, login.client(url) as client:
+    with (
+        caplog.at_level(logging.DEBUG, "fotapool"),
+        login.world.serving() as url,
+        login.client(url) as client,
+    ):
         client.licenses.assign(ACCOUNT, [A])
         ask(url, "GET", "/nowhere%0a?token=hidden")
     records = [record for record in caplog.records if record.name == "fotapool"]
     lines = [TextLines().format(record) for record in records]
     parsed = [json.loads(JsonLines().format(record)) for record in records]
 
-    assert [(line["method"], line["path"], line["status"], line.get("credential"), line.get("account")) for line in parsed] == [
+    assert [
+        (line["method"], line["path"], line["status"], line.get("credential"), line.get("account"))
+        for line in parsed
+    ] == [
         ("POST", "/api/ts/v1/oauth2/token", 200, None, None),
         ("POST", "/api/m2m/v1/session/login", 200, "fleet", None),
         ("POST", ASSIGN, 200, "fleet", ACCOUNT),
         ("GET", "/nowhere%0a", 404, None, None),
     ]
-    assert all(line["bytes"] > 0 and line["ms"] >= 0 and len(line["request"]) == 32 for line in parsed)
+    assert all(
+        line["bytes"] > 0 and line["ms"] >= 0 and len(line["request"]) == 32 for line in parsed
+    )
     assert f"method=POST path={ASSIGN} status=200" in lines[2]
     everything = "".join(lines) + json.dumps(parsed)
     for secret in (secrets.client_secret, secrets.password, login.bearer, "hidden"):
@@ -308,10 +412,18 @@ def test_one_line_a_request_with_no_secret_in_it(login: Login, caplog: pytest.Lo
 
 
 @contextmanager
-def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    *arguments: str, env: dict[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`fotapool serve` as a process; gives it and the line it prints when it listens."""
     command = [sys.executable, "-m", "fotapool", "serve", "--port", "0", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | (env or {}))
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | (env or {}),
+    )
     try:
         assert process.stdout is not None
         yield process, process.stdout.readline()
@@ -321,7 +433,9 @@ def served(*arguments: str, env: dict[str, str] | None = None) -> Iterator[tuple
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serve_says_one_line_hints_at_the_first_account_and_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+def test_serve_says_one_line_hints_at_the_first_account_and_stops_cleanly(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     db = f"sqlite:///{tmp_path / 'pool.db'}"
     with served("--db", db) as (process, line):
         url = line.split()[2]
@@ -350,14 +464,26 @@ def test_stopping_waits_for_what_is_under_way(file_login: Login) -> None:
 def test_a_second_server_on_one_file_is_refused_in_one_line(tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path / 'pool.db'}"
     with served("--db", db):
-        second = subprocess.run([sys.executable, "-m", "fotapool", "serve", "--port", "0", "--db", db], capture_output=True, text=True, timeout=30, check=False)
+        second = subprocess.run(
+            [sys.executable, "-m", "fotapool", "serve", "--port", "0", "--db", db],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
 
     assert second.returncode == 3
-    assert second.stderr == f"fotapool: {tmp_path / 'pool.db'} is served by another process already; stop it, or serve another file\n"
+    assert (
+        second.stderr
+        == f"fotapool: {tmp_path / 'pool.db'} is served by another process already; stop it, or serve another file\n"
+    )
 
 
 def test_listening_beyond_loopback_without_tls_warns_once(tmp_path: Path) -> None:
-    with served("--db", f"sqlite:///{tmp_path / 'pool.db'}", "--host", "0.0.0.0") as (process, line):
+    with served("--db", f"sqlite:///{tmp_path / 'pool.db'}", "--host", "0.0.0.0") as (
+        process,
+        line,
+    ):
         process.terminate()
         _, err = process.communicate(timeout=20)
 
@@ -366,7 +492,10 @@ def test_listening_beyond_loopback_without_tls_warns_once(tmp_path: Path) -> Non
 
 
 def test_logs_as_json_on_stderr_and_one_object_on_stdout(tmp_path: Path) -> None:
-    with served("--db", f"sqlite:///{tmp_path / 'pool.db'}", "--json", "--log-format", "json") as (process, first):
+    with served("--db", f"sqlite:///{tmp_path / 'pool.db'}", "--json", "--log-format", "json") as (
+        process,
+        first,
+    ):
         rest = first
         assert process.stdout is not None
         while not rest.rstrip().endswith("}"):
@@ -377,14 +506,33 @@ def test_logs_as_json_on_stderr_and_one_object_on_stdout(tmp_path: Path) -> None
         out, err = process.communicate(timeout=20)
 
     assert out == ""
-    assert [json.loads(line)["path"] for line in err.splitlines() if line.startswith("{")] == ["/healthz"]
+    assert [json.loads(line)["path"] for line in err.splitlines() if line.startswith("{")] == [
+        "/healthz"
+    ]
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     path = tmp_path / "server.pem"
     made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", path.with_suffix(".key"), "-out", path],
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            path.with_suffix(".key"),
+            "-out",
+            path,
+        ],
         capture_output=True,
         check=False,
     )
@@ -394,12 +542,24 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def test_tls(tmp_path: Path, certificate: Path) -> None:
-    options = ["--db", f"sqlite:///{tmp_path / 'pool.db'}", "--ssl-certfile", str(certificate), "--ssl-keyfile", str(certificate.with_suffix(".key"))]
+    options = [
+        "--db",
+        f"sqlite:///{tmp_path / 'pool.db'}",
+        "--ssl-certfile",
+        str(certificate),
+        "--ssl-keyfile",
+        str(certificate.with_suffix(".key")),
+    ]
     with served(*options) as (_, line):
         port = int(line.split()[2].rpartition(":")[2])
-        connection = http.client.HTTPSConnection("localhost", port, context=ssl.create_default_context(cafile=certificate))
+        connection = http.client.HTTPSConnection(
+            "localhost", port, context=ssl.create_default_context(cafile=certificate)
+        )
         connection.request("GET", "/healthz")
-        assert (line.split()[2].startswith("https://"), connection.getresponse().status) == (True, 200)
+        assert (line.split()[2].startswith("https://"), connection.getresponse().status) == (
+            True,
+            200,
+        )
         connection.close()
 
 
@@ -407,7 +567,18 @@ def test_a_certificate_that_will_not_do_is_one_line(tmp_path: Path) -> None:
     bad = tmp_path / "bad.pem"
     bad.write_text("no certificate")
     for path in (bad, tmp_path / "missing.pem"):
-        command = [sys.executable, "-m", "fotapool", "serve", "--port", "0", "--db", f"sqlite:///{tmp_path / 'pool.db'}", "--ssl-certfile", str(path)]
+        command = [
+            sys.executable,
+            "-m",
+            "fotapool",
+            "serve",
+            "--port",
+            "0",
+            "--db",
+            f"sqlite:///{tmp_path / 'pool.db'}",
+            "--ssl-certfile",
+            str(path),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
         assert done.stderr.startswith(f"fotapool: TLS certificate {path} or its key cannot be used")
@@ -416,29 +587,47 @@ def test_a_certificate_that_will_not_do_is_one_line(tmp_path: Path) -> None:
 def test_a_busy_port_is_one_line_and_the_next_one_where_asked(small_world: World) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
+        with pytest.raises(
+            ConfigurationError,
+            match=f"cannot listen on 127.0.0.1 port {port}: Address already in use",
+        ):
             bind("127.0.0.1", port)
         with bind("127.0.0.1", port, tries=20) as other:
             assert other.getsockname()[1] > port
-    with pytest.raises(ConfigurationError, match="cannot listen on 192.0.2.1"):
+    with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1"):
         bind("192.0.2.1", 0)
-    with pytest.raises(ConfigurationError, match="cannot listen on nowhere.invalid"):
+    with pytest.raises(ConfigurationError, match=r"cannot listen on nowhere\.invalid"):
         bind("nowhere.invalid", 0)
 
 
 def test_one_store_is_not_served_twice(tmp_path: Path, small_world: World) -> None:
     store = SqliteStore(tmp_path / "pool.db", clock=small_world.clock)
-    servers = [Server(store, Settings(), clock=small_world.clock, random=os.urandom) for _ in range(2)]
-    with bind("127.0.0.1", 0) as first, bind("127.0.0.1", 0) as second:
-        with servers[0].running(first), pytest.raises(StoreUnusable, match="served by another"):
-            with servers[1].running(second):
-                pass
+    servers = [
+        Server(store, Settings(), clock=small_world.clock, random=os.urandom) for _ in range(2)
+    ]
+    with (
+        bind("127.0.0.1", 0) as first,
+        bind("127.0.0.1", 0) as second,
+        servers[0].running(first),
+        pytest.raises(StoreUnusable, match="served by another"),
+        servers[1].running(second),
+    ):
+        pass
     store.close()
 
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("127.0.0.1", True), ("127.1.2.3", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("example.com", False)],
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+    ],
 )
 def test_loopback(host: str, loopback: bool) -> None:
     assert Settings(host=host).loopback_only is loopback

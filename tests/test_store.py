@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import ACCOUNT, NOON_MS, Clock, World, imeis
 
 from fotapool.ledger import Tx
 from fotapool.ledger.chain import GENESIS, canonical, seal, unpack_devices
@@ -31,6 +30,7 @@ from fotapool.model import (
     Verb,
 )
 from fotapool.store import SqliteStore
+from world import ACCOUNT, NOON_MS, Clock, World, imeis
 
 Answer = Change | Refused
 
@@ -44,17 +44,46 @@ def rows_of(world: World, query: str) -> list[Any]:
 def check_books(world: World, account: AccountKey) -> None:
     """Counter, rows and ledger must tell the same, and the chain must hold."""
     total, used = rows_of(world, f"SELECT total, used FROM account WHERE account = {account.id}")[0]
-    held = {imei for (imei,) in rows_of(world, f"SELECT imei FROM license WHERE account = {account.id}")}
+    held = {
+        imei for (imei,) in rows_of(world, f"SELECT imei FROM license WHERE account = {account.id}")
+    }
     assert used == len(held) <= total
 
     head = GENESIS
     replayed: set[int] = set()
     columns = "sequence, at_ms, actor, request_id, verb, devices, outcomes, total, used, overhang, detail, hash"
-    changes = rows_of(world, f"SELECT {columns} FROM change WHERE account = {account.id} ORDER BY sequence")
+    changes = rows_of(
+        world, f"SELECT {columns} FROM change WHERE account = {account.id} ORDER BY sequence"
+    )
     for number, row in enumerate(changes, start=1):
-        sequence, at_ms, actor, request_id, verb, packed, outcomes, total, used, overhang, detail, hashed = row
+        (
+            sequence,
+            at_ms,
+            actor,
+            request_id,
+            verb,
+            packed,
+            outcomes,
+            total,
+            used,
+            overhang,
+            detail,
+            hashed,
+        ) = row
         devices = unpack_devices(packed)
-        change = Change(account, sequence, at_ms, actor, request_id, Verb(verb), devices, packed, outcomes, Totals(total, used, overhang), detail)
+        change = Change(
+            account,
+            sequence,
+            at_ms,
+            actor,
+            request_id,
+            Verb(verb),
+            devices,
+            packed,
+            outcomes,
+            Totals(total, used, overhang),
+            detail,
+        )
         assert sequence == number
         assert seal(change, head).hash == hashed
         head = hashed
@@ -64,7 +93,9 @@ def check_books(world: World, account: AccountKey) -> None:
             elif outcome == 23:
                 replayed.remove(imei)
     assert replayed == held
-    assert rows_of(world, f"SELECT head, sequence FROM account WHERE account = {account.id}") == [(head, len(changes))]
+    assert rows_of(world, f"SELECT head, sequence FROM account WHERE account = {account.id}") == [
+        (head, len(changes))
+    ]
 
 
 def test_an_account_begins_with_its_first_change(world: World) -> None:
@@ -111,14 +142,18 @@ def test_a_removed_license_keeps_its_interval(world: World) -> None:
     assert rows_of(world, f"SELECT {columns} FROM span") == [(1, NOON_MS, NOON_MS + 60_000, 3, 4)]
 
 
-def test_removing_cancels_a_scheduled_upgrade_and_heeds_running_and_finished_ones(world: World) -> None:
+def test_removing_cancels_a_scheduled_upgrade_and_heeds_running_and_finished_ones(
+    world: World,
+) -> None:
     account = world.add_account(devices=[1, 2, 3, 4])
     names = [f"{imei:015d}" for imei in (1, 2, 3, 4)]
     granted = world.carry_out(account, Verb.ASSIGN, names).sequence
 
     def upgrade(tx: Any) -> None:
         tx._connection.execute("UPDATE device SET upgrade = imei WHERE imei IN (1, 2)")
-        tx._connection.execute("UPDATE device SET upgraded_sequence = ? WHERE imei = 3", (granted + 1,))
+        tx._connection.execute(
+            "UPDATE device SET upgraded_sequence = ? WHERE imei = 3", (granted + 1,)
+        )
         tx._connection.execute("UPDATE device SET upgraded_sequence = ? WHERE imei = 4", (granted,))
 
     world.store.write(upgrade).result()
@@ -170,7 +205,14 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("cursor", "size", "expected", "more", "known"), PAGES)
-def test_pages(licensed: tuple[World, AccountKey], cursor: Cursor, size: int, expected: list[int], more: bool, known: bool) -> None:
+def test_pages(
+    licensed: tuple[World, AccountKey],
+    cursor: Cursor,
+    size: int,
+    expected: list[int],
+    more: bool,
+    known: bool,
+) -> None:
     world, account = licensed
 
     page = world.store.page(account, cursor, size)
@@ -221,7 +263,9 @@ def submit_all(
     world: World, commands: Sequence[Command], apply: Any = None
 ) -> list[Future[Change]]:
     held = Held(world.store)
-    futures = [world.store.submit(command, apply or world.ledger._carry_out) for command in commands]
+    futures = [
+        world.store.submit(command, apply or world.ledger._carry_out) for command in commands
+    ]
     held.release()
     return futures
 
@@ -335,23 +379,33 @@ def test_a_closed_store_refuses_and_what_was_queued_is_done(tmp_path: Path, cloc
 
 
 ITEMS = st.lists(
-    st.one_of(st.integers(0, 12).map(lambda imei: f"{imei:015d}"), st.sampled_from(["", "x", "1234"])),
+    st.one_of(
+        st.integers(0, 12).map(lambda imei: f"{imei:015d}"), st.sampled_from(["", "x", "1234"])
+    ),
     min_size=1,
     max_size=14,
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     licenses=st.integers(0, 8),
-    requests=st.lists(st.tuples(st.sampled_from([Verb.ASSIGN, Verb.REMOVE, Verb.REGISTER]), ITEMS), max_size=12),
+    requests=st.lists(
+        st.tuples(st.sampled_from([Verb.ASSIGN, Verb.REMOVE, Verb.REGISTER]), ITEMS), max_size=12
+    ),
 )
-def test_the_books_stay_true_whatever_is_asked(licenses: int, requests: list[tuple[Verb, list[str]]]) -> None:
+def test_the_books_stay_true_whatever_is_asked(
+    licenses: int, requests: list[tuple[Verb, list[str]]]
+) -> None:
     clock = Clock()
     store = SqliteStore(None, clock=clock)
     world = World(store, clock)
     account = world.add_account(licenses=licenses, devices=[1, 2, 3, 4, 5, 6])
-    commands = [Command(account, verb, DeviceList.parse(items), "me", bytes(16)) for verb, items in requests]
+    commands = [
+        Command(account, verb, DeviceList.parse(items), "me", bytes(16)) for verb, items in requests
+    ]
 
     futures = submit_all(world, commands) if commands else []
     changes = [future.result(10) for future in futures]

@@ -77,7 +77,10 @@ def make_page(case: dict[str, Any]) -> Page:
 @pytest.mark.parametrize(("version", "case"), golden("request"))
 def test_requests_read(version: str, case: dict[str, Any]) -> None:
     assert case["note"]
-    assert VERSIONS[version].read_request(case["body"].encode(), "0242078689-00001", 10) == case["items"]
+    assert (
+        VERSIONS[version].read_request(case["body"].encode(), "0242078689-00001", 10)
+        == case["items"]
+    )
 
 
 @pytest.mark.parametrize(("version", "case"), golden("change"))
@@ -94,8 +97,20 @@ def test_pages_written(version: str, case: dict[str, Any]) -> None:
 
 def test_every_outcome_of_a_verb_has_words_in_every_version() -> None:
     for version in VERSIONS.values():
-        assert [outcome.name for outcome in version.WORDS[Verb.ASSIGN]] == ["MALFORMED", "ALREADY_LICENSED", "UNKNOWN_DEVICE", "NO_FREE_LICENSE", "ASSIGNED"]
-        assert [outcome.name for outcome in version.WORDS[Verb.REMOVE]] == ["MALFORMED", "NOT_LICENSED", "UPGRADE_RUNNING", "UPGRADED", "REMOVED"]
+        assert [outcome.name for outcome in version.WORDS[Verb.ASSIGN]] == [
+            "MALFORMED",
+            "ALREADY_LICENSED",
+            "UNKNOWN_DEVICE",
+            "NO_FREE_LICENSE",
+            "ASSIGNED",
+        ]
+        assert [outcome.name for outcome in version.WORDS[Verb.REMOVE]] == [
+            "MALFORMED",
+            "NOT_LICENSED",
+            "UPGRADE_RUNNING",
+            "UPGRADED",
+            "REMOVED",
+        ]
 
 
 # body                                            refusal
@@ -220,12 +235,24 @@ def test_device_lists(items: list[str], expected: list[int]) -> None:
 
 @given(st.lists(st.text(alphabet="0123456789,٣ \n", max_size=33), max_size=6))
 def test_checking_a_list_at_once_is_checking_each_item(items: list[str]) -> None:
-    assert DeviceList.parse(items).imeis == [-1 if parse_imei(item) is None else int(item) for item in items]
+    assert DeviceList.parse(items).imeis == [
+        -1 if parse_imei(item) is None else int(item) for item in items
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "fits"),
-    [("0000123456-00001", True), ("a_B-9", True), ("x" * 64, True), ("x" * 65, False), ("", False), ("a b", False), ("a\n", False), ("ä", False), ("a/b", False)],
+    [
+        ("0000123456-00001", True),
+        ("a_B-9", True),
+        ("x" * 64, True),
+        ("x" * 65, False),
+        ("", False),
+        ("a b", False),
+        ("a\n", False),
+        ("ä", False),
+        ("a/b", False),
+    ],
 )
 def test_account_names(name: str, fits: bool) -> None:
     assert bool(ACCOUNT_NAME.fullmatch(name)) is fits
@@ -311,10 +338,16 @@ def test_what_the_server_writes_a_client_reads_back(version: str, number: int) -
     change = make_change(cases[number % len(cases)])
     read = VERSIONS[version].read_change(VERSIONS[version].write_change(change))
 
-    assert (read.account_name, read.lic_total_count, read.lic_used_count) == (change.account.name, change.totals.total, change.totals.used)
+    assert (read.account_name, read.lic_total_count, read.lic_used_count) == (
+        change.account.name,
+        change.totals.total,
+        change.totals.used,
+    )
     assert [item.device_id for item in read.device_list] == change.devices.items
     if version == "v3":
-        assert v3.read_outcomes(change.verb, read.device_list) == [Outcome(outcome) for outcome in change.outcomes]
+        assert v3.read_outcomes(change.verb, read.device_list) == [
+            Outcome(outcome) for outcome in change.outcomes
+        ]
 
 
 def test_a_client_falls_back_to_the_other_spelling_of_a_count() -> None:
@@ -329,7 +362,13 @@ def test_a_client_falls_back_to_the_other_spelling_of_a_count() -> None:
 
 @pytest.mark.parametrize(
     ("printed", "total"),
-    [('"totalLicense":0', 0), ('"totalLicenses":7', 7), ('"totalLicense":0,"totalLicenses":7', 0), ('"x":1', None), ('"totalLicense":null,"totalLicenses":7', 7)],
+    [
+        ('"totalLicense":0', 0),
+        ('"totalLicenses":7', 7),
+        ('"totalLicense":0,"totalLicenses":7', 0),
+        ('"x":1', None),
+        ('"totalLicense":null,"totalLicenses":7', 7),
+    ],
 )
 def test_a_client_reads_either_spelling_of_the_total(printed: str, total: int | None) -> None:
     body = f'{{"accountName":"a",{printed},"assignedLicenses":0,"hasMoreData":false,"lastSeenDeviceId":1000,"maxPageSize":0}}'
@@ -337,7 +376,12 @@ def test_a_client_reads_either_spelling_of_the_total(printed: str, total: int | 
     read = v3.read_page(body.encode())
 
     assert (read.total_license, read.total_licenses) == (total, total)
-    assert (read.assigned_licenses, read.max_page_size, read.last_seen_device_id, read.device_list) == (0, 0, "1000", ())
+    assert (
+        read.assigned_licenses,
+        read.max_page_size,
+        read.last_seen_device_id,
+        read.device_list,
+    ) == (0, 0, "1000", ())
 
 
 # --- errors ------------------------------------------------------------------------------------
@@ -350,17 +394,43 @@ def test_the_error_table_reads_backwards(refusal: Refusal) -> None:
 
     assert (code, message) == (row.code, row.message.format(limit=None))
     ambiguous = {Refusal.BEARER_MISSING, Refusal.CLIENT_MISSING}
-    assert read is refusal or {read, refusal} == ambiguous or row.message != row.message.format(limit=None)
+    assert (
+        read is refusal
+        or {read, refusal} == ambiguous
+        or row.message != row.message.format(limit=None)
+    )
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"{}", b'{"errorCode": 5}', b"\xff", b"[" * 100_000, b'{"fault": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"errorCode": 5}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"fault": 1}',
+    ],
+)
 def test_a_body_that_is_no_error_is_none(body: bytes) -> None:
     assert read_error(400, body) == (None, None, None)
 
 
 @pytest.mark.parametrize(
     ("header", "refusal"),
-    [(None, "CLIENT_MISSING"), ("", "CLIENT_MISSING"), ("Bearer x", "CLIENT_MISSING"), ("Basic", "CLIENT_MISSING"), ("Basic None", "CLIENT_INVALID"), ("Basic !!!!", "CLIENT_INVALID"), ("Basic eA==", "CLIENT_INVALID"), ("Basic /////w==", "CLIENT_INVALID")],
+    [
+        (None, "CLIENT_MISSING"),
+        ("", "CLIENT_MISSING"),
+        ("Bearer x", "CLIENT_MISSING"),
+        ("Basic", "CLIENT_MISSING"),
+        ("Basic None", "CLIENT_INVALID"),
+        ("Basic !!!!", "CLIENT_INVALID"),
+        ("Basic eA==", "CLIENT_INVALID"),
+        ("Basic /////w==", "CLIENT_INVALID"),
+    ],
 )
 def test_basic_headers_refused(header: str | None, refusal: str) -> None:
     with pytest.raises(Refused) as caught:
@@ -374,7 +444,13 @@ def test_basic_headers_read_back() -> None:
 
 @pytest.mark.parametrize(
     ("body", "refusal"),
-    [(b"", "GRANT_TYPE_MISSING"), (b"grant_type=", "GRANT_TYPE_MISSING"), (b"grant_type=password", "GRANT_TYPE_UNSUPPORTED"), (b"\xff", "BODY_UNREADABLE"), (b"&".join([b"a=b"] * 30), "BODY_UNREADABLE")],
+    [
+        (b"", "GRANT_TYPE_MISSING"),
+        (b"grant_type=", "GRANT_TYPE_MISSING"),
+        (b"grant_type=password", "GRANT_TYPE_UNSUPPORTED"),
+        (b"\xff", "BODY_UNREADABLE"),
+        (b"&".join([b"a=b"] * 30), "BODY_UNREADABLE"),
+    ],
 )
 def test_grants_refused(body: bytes, refusal: str) -> None:
     with pytest.raises(Refused) as caught:
@@ -382,7 +458,17 @@ def test_grants_refused(body: bytes, refusal: str) -> None:
     assert caught.value.refusal.name == refusal
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"username": "a"}', b'{"username": "a", "password": 5}', b'{"username": null, "password": null}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"username": "a"}',
+        b'{"username": "a", "password": 5}',
+        b'{"username": null, "password": null}',
+    ],
+)
 def test_logins_refused(body: bytes) -> None:
     with pytest.raises(Refused) as caught:
         login.read_login(body)

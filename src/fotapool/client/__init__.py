@@ -84,9 +84,9 @@ class Client:
     trailing `/` or `/api` allowed; it redirects everything, the token calls included, and is
     the vendor's production host by default.
 
-    Each of the two tokens is renewed once per call when it is refused. Reads are tried again, up to `max_retries` times,
-    after a broken connection and after 429, 502, 503 and 504; writes only where the server did
-    not take them: no connection, 429, or 503 with Retry-After.
+    Each of the two tokens is renewed once per call when it is refused. Reads are tried again,
+    up to `max_retries` times, after a broken connection and after 429, 502, 503 and 504; writes
+    only where the server did not take them: no connection, 429, or 503 with Retry-After.
 
     Raises ConfigurationError for a base URL that is none; the first call raises it for
     credentials that are missing.

@@ -72,9 +72,10 @@ def make_app(
 
 
 async def _refuse_page(request: StarletteRequest, error: Exception) -> StarletteResponse:
-    assert isinstance(error, HTTPException)
-    refusal = Refusal.METHOD_UNKNOWN if error.status_code == 405 else Refusal.PATH_UNKNOWN
-    reply = refuse(request.url.path, refusal, headers=tuple((error.headers or {}).items()))
+    status = getattr(error, "status_code", 404)
+    refusal = Refusal.METHOD_UNKNOWN if status == 405 else Refusal.PATH_UNKNOWN
+    allowed = getattr(error, "headers", None) or {}
+    reply = refuse(request.url.path, refusal, headers=tuple(allowed.items()))
     return StarletteResponse(reply.body, reply.status, dict(reply.headers), "application/json")
 
 

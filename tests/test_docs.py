@@ -1,0 +1,374 @@
+"""The docs, run and held against the code: every snippet, table, link and number."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from fotapool import cli as cli_package
+from fotapool.auth import FAILED_LOGINS_MAX, LOCK_MS, SESSION_IDLE_MS, TOKEN_LIFE_MS
+from fotapool.bulk import RowProblem
+from fotapool.cli._options import DEFAULT_DB
+from fotapool.cli.admin import IMPORT_DEVICES_MAX
+from fotapool.client.tokens import ENVIRONMENT
+from fotapool.ledger import LICENSES_MAX, PAGE_SIZE_MAX
+from fotapool.model import ITEM_LENGTH_MAX, Outcome, Refusal, Verb
+from fotapool.server.http import HEAD_BYTES_MAX, HEAD_TIMEOUT_S
+from fotapool.server.settings import Settings
+from fotapool.store import SqliteStore
+from fotapool.wire.errors import ERRORS
+from test_cli import ALL
+from world import ACCOUNT, Clock, World
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def blocks(name: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text_of(name), re.DOTALL)
+
+
+def table(name: str, header: str) -> list[list[str]]:
+    """The cells below a table's header, code marks taken off."""
+    after = text_of(name).partition(f"\n| {header}")[2]
+    lines = after.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def test_the_settings_table_is_the_settings() -> None:
+    expected = [["--db", "FOTAPOOL_DB", DEFAULT_DB]]
+    for setting in fields(Settings):
+        option = "--" + setting.name.replace("_", "-")
+        expected.append(
+            [
+                option,
+                f"FOTAPOOL_{setting.name.upper()}",
+                str(setting.default),
+                setting.metadata["meaning"],
+            ]
+        )
+    rows = table("docs/reference/settings.md", "Option")
+
+    assert [row[:3] for row in rows] == [row[:3] for row in expected]
+    assert [row[3] for row in rows[1:]] == [row[3] for row in expected[1:]]
+
+
+def test_the_limits_table_is_the_limits() -> None:
+    assert table("docs/reference/settings.md", "What | Number") == [
+        ["devices on a status page", f"{PAGE_SIZE_MAX:,}"],
+        ["licenses of an account", f"0 to {LICENSES_MAX:,}"],
+        ["characters of a list's item", str(ITEM_LENGTH_MAX)],
+        ["devices in one change of an import", f"{IMPORT_DEVICES_MAX:,}"],
+        [
+            "a request line with its headers",
+            f"{HEAD_BYTES_MAX:,} bytes, {HEAD_TIMEOUT_S:g} seconds",
+        ],
+        ["life of a bearer token", f"{TOKEN_LIFE_MS // 3_600_000} hour"],
+        ["idle time of a session", f"{SESSION_IDLE_MS // 60_000} minutes"],
+        [
+            "failed logins in a row, then locked for",
+            f"{FAILED_LOGINS_MAX}, {LOCK_MS // 60_000} minutes",
+        ],
+    ]
+
+
+def test_the_clients_variables_are_listed() -> None:
+    rows = table("docs/reference/settings.md", "Variable | Argument")
+
+    assert [(row[0], row[1].split("`")[0]) for row in rows] == [
+        (variable, name) for name, variable in ENVIRONMENT.items()
+    ]
+
+
+def test_the_command_table_is_the_commands() -> None:
+    listed = {row[0] for row in table("docs/reference/cli.md", "Command")}
+
+    assert listed == {"fotapool " + " ".join(path) for path, _ in ALL}
+
+
+def test_the_exit_codes_are_the_ones_listed() -> None:
+    codes = [int(row[0]) for row in table("docs/reference/cli.md", "Exit code")]
+
+    assert codes == [
+        cli_package.DONE,
+        cli_package.SOME_REFUSED,
+        cli_package.USAGE,
+        cli_package.COULD_NOT,
+        cli_package.INTERRUPTED,
+    ]
+
+
+def test_the_codes_of_bad_rows_are_listed() -> None:
+    assert table("docs/reference/cli.md", "Code") == [
+        [problem.code, problem.value] for problem in RowProblem
+    ]
+
+
+def test_the_error_table_is_the_error_table() -> None:
+    """Every refusal stands in the page with its status and code, and its text unless it is ours."""
+    told: set[tuple[int, str, str]] = set()
+    for _, statuses, codes, messages in table("docs/reference/protocol.md", "Case"):
+        split_statuses = [int(status) for status in re.findall(r"\d{3}", statuses)]
+        split_codes = [code.strip(" `") for code in codes.split(",")]
+        split_messages = (
+            [message.strip(" `") for message in messages.split("`, ")]
+            if "," in messages and "`" in messages
+            else [messages]
+        )
+        for at, code in enumerate(split_codes):
+            told.add(
+                (
+                    split_statuses[at % len(split_statuses)],
+                    code,
+                    split_messages[at % len(split_messages)],
+                )
+            )
+
+    for refusal in Refusal:
+        row = ERRORS[refusal]
+        message = row.message.format(limit=10_000)
+        assert {(row.status, row.code, message), (row.status, row.code, "ours")} & told, refusal
+    assert {(status, code) for status, code, _ in told} == {
+        (row.status, row.code) for row in ERRORS.values()
+    }
+
+
+def test_the_numbers_of_outcomes_and_verbs_are_published() -> None:
+    page = text_of("docs/reference/protocol.md")
+    outcomes = re.findall(
+        r"(\d+) ([a-z ]+)[,;.]",
+        page.partition("Outcome bytes:")[2].partition("\n\n")[0].replace("\n", " "),
+    )
+    verbs = re.search(r"verb \| 1 byte: (.*?) \|", page)
+
+    assert {int(number): name for number, name in outcomes} == {
+        outcome.value: outcome.word.replace("_", " ") for outcome in Outcome if outcome
+    }
+    assert verbs is not None
+    assert verbs[1].split(", ") == [
+        f"{verb.value} {verb.name.lower().replace('_', ' ')}" for verb in Verb
+    ]
+
+
+def test_the_outcome_words_of_the_rules_are_the_enums() -> None:
+    for header, verb in (("# | When | Outcome | Reason", Verb.ASSIGN),):
+        rows = table("docs/reference/protocol.md", header)
+        assert [row[2] for row in rows] == [
+            "malformed",
+            "already_licensed",
+            "unknown_device",
+            "no_free_license",
+            "assigned",
+        ], verb
+    removal = (
+        text_of("docs/reference/protocol.md").partition("## R3 Remove")[2].partition("\n## ")[0]
+    )
+    assert re.findall(r"\| `(\w+)` \|", removal) == [
+        "malformed",
+        "not_licensed",
+        "upgrade_running",
+        "upgraded",
+        "removed",
+    ]
+
+
+# --- links and words ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
+
+
+def test_files_named_in_the_docs_exist() -> None:
+    for page in PAGES:
+        for name in re.findall(
+            r"`((?:tests|src|docs|store|server|ledger|wire|bench)/[\w/.-]+)`", page.read_text()
+        ):
+            assert (ROOT / name).exists() or (ROOT / "src" / "fotapool" / name).exists(), (
+                page.name,
+                name,
+            )
+
+
+def test_each_door_of_the_readme_has_at_most_ten_lines_to_type() -> None:
+    doors = re.split(r"^## ", text_of("README.md"), flags=re.MULTILINE)[1:4]
+
+    assert [door.splitlines()[0] for door in doors] == [
+        "I have a vendor account",
+        "I run my own pool",
+        "I test my code",
+    ]
+    for door in doors:
+        typed = "".join(re.findall(r"```\w+\n(.*?)```", door, re.DOTALL)).splitlines()
+        assert 0 < len(typed) <= 10
+
+
+# --- snippets ----------------------------------------------------------------------------------
+
+
+def environment(**more: str) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "FOTAPOOL_PORT": "0", **more}
+
+
+def run(command: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@contextmanager
+def running(command: list[str], folder: Path, until: str, **more: str) -> Iterator[list[str]]:
+    """A command that goes on, and the lines it printed up to a certain one."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while until not in "".join(lines[-1:]):
+            lines.append(process.stdout.readline())
+            assert lines[-1], lines
+        yield lines
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def exports(lines: list[str]) -> dict[str, str]:
+    return dict(re.findall(r"export (\w+)=(\S+)", "".join(lines)))
+
+
+def test_the_vendor_account_door(tmp_path: Path) -> None:
+    world = World(SqliteStore(None, clock=Clock()), Clock())
+    world.add_account(licenses=1000, devices=[990003425730524])
+    secrets = world.credentials.create([ACCOUNT])
+    (snippet,) = blocks("README.md", "python")
+    with world.serving() as url:
+        done = run(
+            [sys.executable, "-W", "error", "-c", snippet],
+            tmp_path,
+            FOTAPOOL_BASE_URL=url,
+            FOTAPOOL_CLIENT_ID=secrets.client_id,
+            FOTAPOOL_CLIENT_SECRET=secrets.client_secret,
+            FOTAPOOL_USERNAME=secrets.username,
+            FOTAPOOL_PASSWORD=secrets.password,
+        )
+    world.store.close()
+
+    assert (
+        done.stdout == "1 of 1000 used, 999 free\n99000342573052 malformed Invalid Device IMEI.\n"
+    )
+
+
+def test_the_own_pool_door(tmp_path: Path) -> None:
+    pool = next(block for block in blocks("README.md", "sh") if "account create" in block)
+    lines = pool.splitlines()
+    assert lines[-1] == "fotapool serve"
+    done = run(["bash", "-e", "-c", "\n".join(lines[:-1])], tmp_path)
+    secrets = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    with running(["bash", "-c", "exec " + lines[-1]], tmp_path, "listening") as said:
+        program = f"from fotapool import Client; print(Client(base_url={said[0].split()[2]!r}, client_id={secrets['client_id']!r}, client_secret={secrets['client_secret']!r}, username={secrets['username']!r}, password={secrets['password']!r}).licenses.assign('{ACCOUNT}', ['990003425730524', '990000473475967']).used)"
+        assert run([sys.executable, "-c", program], tmp_path).stdout == "2\n"
+
+
+def test_the_testing_door_and_the_official_sdk_recipe(tmp_path: Path) -> None:
+    demo = next(block for block in blocks("README.md", "sh") if ":memory:" in block)
+    (recipe,) = blocks("docs/how-to/official-sdk.md", "python")
+    with running(["bash", "-c", "exec " + demo], tmp_path, "Client().licenses") as said:
+        variables = exports(said)
+        assert set(variables) == {
+            ENVIRONMENT[name]
+            for name in ("base_url", "client_id", "client_secret", "username", "password")
+        }
+        imei = re.findall(r"'(\d{15})'", said[-1])[0]
+        done = run(
+            [sys.executable, "-c", recipe.replace("990003425730524", imei)], tmp_path, **variables
+        )
+
+    assert done.stdout == "9551 LicenseAssignSuccess\n"
+
+
+def test_the_tutorial(tmp_path: Path) -> None:
+    *setup, serve = blocks("docs/tutorial/first-pool.md", "sh")
+    (program,) = blocks("docs/tutorial/first-pool.md", "python")
+    said = [run(["bash", "-e", "-c", block], tmp_path) for block in setup]
+    assert "exit code 1: some rows were refused" in said[0].stdout
+    assert "fleet.csv, line 4: '99000342573052': 14 digits" in said[0].stderr
+    with running(["bash", "-c", "exec " + serve], tmp_path, "listening") as lines:
+        done = run([sys.executable, "-c", program], tmp_path, FOTAPOOL_BASE_URL=lines[0].split()[2])
+
+    told = done.stdout.splitlines()
+    assert told[:4] == [
+        "990003425730524 assigned",
+        "990000473475967 assigned",
+        "352906110000001 unknown_device",
+        "2 used, 3 free",
+    ]
+    assert len(told) == 5
+    assert told[4].startswith("990000473475967 since 20")
+
+
+def test_the_operating_page_names_options_that_exist() -> None:
+    options = {
+        option
+        for path, command in ALL
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+    }
+
+    for page in PAGES:
+        for option in re.findall(r"`(--[a-z-]+)", page.read_text()):
+            assert option in options | {"--help", "--import-mode"}, (page.name, option)
+
+
+def test_the_makefile_and_the_readme_agree() -> None:
+    makefile = text_of("Makefile")
+
+    for target in re.findall(
+        r"(?:`|^)make (\w+)", text_of("README.md") + text_of("CONTRIBUTING.md"), re.MULTILINE
+    ):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_json_of_the_demo_is_what_the_page_promises(tmp_path: Path) -> None:
+    done = run(["fotapool", "demo", "--once", "--json"], tmp_path, TMPDIR=str(tmp_path))
+    told: dict[str, Any] = json.loads(done.stdout)
+
+    assert told["used"] + told["free"] == told["total"]
