@@ -1,0 +1,50 @@
+"""The real server for a benchmark: `python -m bench.server FILE COMMIT_DELAY_MS`."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.site import clock
+from fotapool.server.log import set_up_logging
+from fotapool.server.process import Server, bind
+from fotapool.server.settings import Settings
+from fotapool.store import SqliteStore
+from fotapool.store.sqlite import SqliteTx
+
+
+class SlowDisk(SqliteStore):
+    """The same store on a disk whose every commit takes longer."""
+
+    delay_s = 0.0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[SqliteTx]:
+        with super()._transaction() as tx:
+            yield tx
+            time.sleep(self.delay_s)
+
+
+def main() -> None:
+    path, delay_ms = Path(sys.argv[1]), float(sys.argv[2])
+    set_up_logging("text", "warning")
+    store: SqliteStore = SlowDisk(path, clock=clock) if delay_ms else SqliteStore(path, clock=clock)
+    SlowDisk.delay_s = delay_ms / 1000
+    try:
+        with bind("127.0.0.1", 0) as listening:
+            port = listening.getsockname()[1]
+            Server(store, Settings(), clock=clock, random=os.urandom).run(
+                listening, started=lambda: print(port, flush=True)
+            )
+    finally:
+        store.close()
+    assert sqlite3.sqlite_version
+
+
+if __name__ == "__main__":
+    main()
