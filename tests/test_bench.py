@@ -20,7 +20,10 @@ def test_a_benchmark_runs(script: str, rows: int) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^.+ \d+\.\d\d  \(.*1 rounds\)  bar [<>]= ", done.stdout, re.MULTILINE)) == rows
+    assert (
+        len(re.findall(r"^.+ \d+\.\d\d  \(.*1 rounds\)  bar [<>]= ", done.stdout, re.MULTILINE))
+        == rows
+    )
 
 
 def test_every_script_is_run_by_make_bench() -> None:
