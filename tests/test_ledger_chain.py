@@ -109,5 +109,6 @@ def test_devices_unpack_to_what_was_sent(items: list[str]) -> None:
 
     assert unpack_devices(pack_devices(devices)) == devices
     assert len(pack_devices(devices)) == sum(
-        8 + (0 if imei >= 0 else len(item.encode())) for item, imei in zip(items, devices.imeis, strict=True)
+        8 + (0 if imei >= 0 else len(item.encode()))
+        for item, imei in zip(items, devices.imeis, strict=True)
     )
