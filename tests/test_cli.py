@@ -224,7 +224,7 @@ def test_importing_while_clients_assign(tmp_path: Path) -> None:
         assert (granted, client.licenses.status(ACCOUNT).used) == (3000, 3000)
     clock = Clock()
     world = World(SqliteStore(tmp_path / "pool.db", clock=clock), clock)
-    key = world.store.look_up(lambda directory: directory.find_account(ACCOUNT))
+    key = world.store.read(lambda directory: directory.find_account(ACCOUNT))
     assert key is not None
     check_books(world, key)
     world.store.close()

@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from fotapool.ledger.chain import unpack_devices
-from fotapool.model import AccountKey, Outcome, Verb
+from fotapool.model import AccountKey, DeviceList, Outcome, Verb
 from fotapool.store import SqliteStore
 from test_store import check_books
 from world import ACCOUNT, Clock, World, imeis
@@ -125,7 +124,11 @@ def check_acknowledged(world: World, account: AccountKey, answers: Sequence[Ackn
         ).fetchone()
         assert row is not None, f"change {answer.sequence} was acknowledged and is lost"
         verb, packed, outcomes = row
-        assert (Verb(verb).name.lower(), unpack_devices(packed).items, outcomes) == (
+        assert (
+            Verb(verb).name.lower(),
+            DeviceList.unpack(packed, len(outcomes)).items,
+            outcomes,
+        ) == (
             answer.verb,
             answer.devices,
             answer.outcomes,
@@ -175,6 +178,6 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_done(tmp_path: Path) -
 
     last = open_world(path)
     check_books(last, account)
-    assert last.store.summary(account).totals.used <= LICENSES
+    assert last.totals(account).used <= LICENSES
     last.store.close()
     assert acknowledged > KILLS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fotapool.ledger.chain import GENESIS, canonical, pack_devices, seal, unpack_devices
+from fotapool.ledger.chain import GENESIS, canonical, seal
 from fotapool.model import AccountKey, Change, DeviceList, Totals, Verb
 
 DEVICES = DeviceList.parse(["990003425730524", "x", "000000000000042", "", "ä"])
@@ -21,7 +21,7 @@ CHANGE = Change(
     request_id=bytes(range(16)),
     verb=Verb.ASSIGN,
     devices=DEVICES,
-    packed=pack_devices(DEVICES),
+    packed=DEVICES.pack(),
     outcomes=bytes([13, 1, 10, 1, 1]),
     totals=Totals(1000, 2),
     detail="",
@@ -107,8 +107,8 @@ ITEMS = st.lists(
 def test_devices_unpack_to_what_was_sent(items: list[str]) -> None:
     devices = DeviceList.parse(items)
 
-    assert unpack_devices(pack_devices(devices)) == devices
-    assert len(pack_devices(devices)) == sum(
+    assert DeviceList.unpack(devices.pack(), len(devices)) == devices
+    assert len(devices.pack()) == sum(
         8 + (0 if imei >= 0 else len(item.encode()))
         for item, imei in zip(items, devices.imeis, strict=True)
     )

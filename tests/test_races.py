@@ -67,7 +67,7 @@ def test_8_clients_race_5000_devices_for_1000_licenses(racing: World, round_numb
     assert verdicts[Outcome.ASSIGNED] == LICENSES == len(held)
     assert set(verdicts) <= {Outcome.ASSIGNED, Outcome.ALREADY_LICENSED, Outcome.NO_FREE_LICENSE}
     assert sum(verdicts.values()) == CLIENTS * len(DEVICES)
-    assert racing.store.summary(account).totals == Totals(LICENSES, LICENSES)
+    assert racing.totals(account) == Totals(LICENSES, LICENSES)
     check_books(racing, account)
 
 
@@ -92,5 +92,5 @@ def test_assigning_and_removing_at_once_adds_up(racing: World) -> None:
         counted = list(pool.map(lambda number: churn(client, number), range(CLIENTS)))
 
     granted, taken = (sum(numbers) for numbers in zip(*counted, strict=True))
-    assert granted - taken == racing.store.summary(account).totals.used
+    assert granted - taken == racing.totals(account).used
     check_books(racing, account)

@@ -18,10 +18,13 @@ from fotapool.model import (
     AccountKey,
     Change,
     Command,
+    Cursor,
     DeviceList,
+    Page,
     PurchaseType,
     Refused,
     Role,
+    Totals,
     Verb,
 )
 from fotapool.server.process import Server, bind
@@ -83,6 +86,12 @@ class World:
     def carry_out(self, account: AccountKey, verb: Verb, items: Sequence[str]) -> Change:
         command = Command(account, verb, DeviceList.parse(items), "cli:test", os.urandom(16))
         return self.ledger.submit(command).result()
+
+    def totals(self, account: AccountKey) -> Totals:
+        return self.store.read(lambda snapshot: snapshot.account(account.id)).totals
+
+    def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
+        return self.store.read(lambda snapshot: snapshot.page(account, cursor, size))
 
     def refusal_of(self, account: AccountKey, verb: Verb, items: Sequence[str]) -> Refused:
         try:

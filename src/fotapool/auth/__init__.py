@@ -102,7 +102,7 @@ class Auth:
         Raises Refused.
         """
         credential = self._authenticate_client(client_id, client_secret)
-        token = self._store.look_up(
+        token = self._store.read(
             lambda directory: directory.find_token("credential", credential.id)
         )
         if token is None or self._seconds_left(token) < 1:
@@ -131,7 +131,7 @@ class Auth:
         now_ms = self._clock()
         known = self._tokens.get(token)
         if known is None or not _is_fresh(known.read_at_ms, now_ms):
-            known = self._store.look_up(lambda directory: _find_identity(directory, token, now_ms))
+            known = self._store.read(lambda directory: _find_identity(directory, token, now_ms))
             if known is None:
                 self._tokens.pop(token, None)
                 raise Refused(Refusal.BEARER_INVALID)
@@ -141,7 +141,7 @@ class Auth:
         return known.identity
 
     def _authenticate_client(self, client_id: str, client_secret: str) -> Credential:
-        credential = self._store.look_up(
+        credential = self._store.read(
             lambda directory: directory.find_credential("client_id", client_id)
         )
         stored = credential.client_secret_hash if credential else ""
@@ -171,9 +171,7 @@ class Auth:
         Five failures in a row lock the login for 15 minutes; a locked one answers like a wrong
         password. Another credential's username is refused without counting. Raises Refused.
         """
-        found = self._store.look_up(
-            lambda directory: directory.find_credential("username", username)
-        )
+        found = self._store.read(lambda directory: directory.find_credential("username", username))
         if found is None or found.id != identity.credential_id:
             raise Refused(Refusal.LOGIN_REFUSED)
         # Outside the transaction: scrypt is slow on purpose.
@@ -231,9 +229,7 @@ class Auth:
         self._sessions.pop(session_token, None)
 
     def _read_session(self, session_token: str, now_ms: int) -> _KnownSession:
-        session = self._store.look_up(
-            lambda directory: directory.find_session(digest(session_token))
-        )
+        session = self._store.read(lambda directory: directory.find_session(digest(session_token)))
         if session is None:
             self._sessions.pop(session_token, None)
             raise Refused(Refusal.SESSION_INVALID)

@@ -126,7 +126,7 @@ class Credentials:
 
     def all(self) -> list[tuple[Credential, list[AccountKey]]]:
         """Every credential with its accounts, in order of creation."""
-        return self._store.look_up(
+        return self._store.read(
             lambda directory: [
                 (credential, directory.grants(credential.id))
                 for credential in directory.credentials()

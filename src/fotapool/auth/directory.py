@@ -37,7 +37,7 @@ class Directory(Protocol):
 class DirectoryStore(Protocol):
     """Where the directory lives."""
 
-    def look_up(self, job: Callable[[Directory], T]) -> T:
+    def read(self, job: Callable[[Directory], T]) -> T:
         """Run a job that only reads, on this thread. Raises StoreError."""
         ...
 

@@ -28,6 +28,7 @@ from fotapool.cli._options import (
 )
 from fotapool.model import (
     AccountKey,
+    AccountSummary,
     Command,
     Credential,
     DeviceList,
@@ -105,8 +106,10 @@ def list_accounts(db: str, json: bool) -> None:
     """List accounts with their pools."""
     with opened_store(db) as store:
         accounts = [
-            _describe_account(store, key)
-            for key in store.look_up(lambda directory: directory.accounts())
+            _describe_account(summary)
+            for summary in store.read(
+                lambda snapshot: [snapshot.summary(key) for key in snapshot.accounts()]
+            )
         ]
     if json:
         emit_json({"accounts": accounts})
@@ -115,10 +118,9 @@ def list_accounts(db: str, json: bool) -> None:
         emit_table(columns, [tuple(row.values()) for row in accounts])
 
 
-def _describe_account(store: SqliteStore, key: AccountKey) -> dict[str, object]:
-    summary = store.summary(key)
+def _describe_account(summary: AccountSummary) -> dict[str, object]:
     return {
-        "account": key.name,
+        "account": summary.key.name,
         "purchase_type": summary.purchase_type.value,
         "total": summary.totals.total,
         "used": summary.totals.used,
@@ -195,7 +197,7 @@ def _register(store: SqliteStore, key: AccountKey, imeis: array[int]) -> Iterato
 
 
 def _find_account(store: SqliteStore, name: str) -> AccountKey:
-    found = store.look_up(lambda directory: directory.find_account(name))
+    found = store.read(lambda directory: directory.find_account(name))
     if found is None:
         raise NotFound(f"there is no account {name}; see `fotapool admin account list`")
     return found

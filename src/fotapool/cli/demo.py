@@ -151,7 +151,7 @@ def _set_scene(folder: Path, db: str, host: str, port: int) -> Iterator[_Scene]:
     set_up_logging("text", "warning")
     store = open_store(db, clock=clock)
     try:
-        if store.look_up(lambda directory: directory.accounts()):
+        if store.read(lambda directory: directory.accounts()):
             raise ConfigurationError(f"{db} has accounts already; the demo wants a fresh database")
         registered = _load_account(Ledger(store, clock), folder)
         secrets = Credentials(store, clock=clock, random=os.urandom).create([ACCOUNT], name="demo")

@@ -96,7 +96,7 @@ def _announce(url: str, db: str, store: SqliteStore, settings: Settings, json: b
             f"warning: {settings.host} can be reached from other machines, and secrets cross the "
             "network unencrypted; use --ssl-certfile, or a proxy that does"
         )
-    if not store.look_up(lambda directory: directory.accounts()):
+    if not store.read(lambda directory: directory.accounts()):
         note(
             "no accounts yet; make one with: "
             f"fotapool admin account create 0000123456-00001 --licenses 1000 --db {db}"

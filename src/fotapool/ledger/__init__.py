@@ -8,13 +8,13 @@ real clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Protocol, TypeVar
 
-from fotapool.ledger.chain import GENESIS, pack_devices, seal
+from fotapool.ledger.chain import GENESIS, seal
 from fotapool.ledger.rules import Decision, decide
+from fotapool.ledger.store import Snapshot, Store, Tx
 from fotapool.model import (
     ACCOUNT_NAME,
     Account,
@@ -25,7 +25,6 @@ from fotapool.model import (
     ConfigurationError,
     Cursor,
     DeviceList,
-    Facts,
     Page,
     PurchaseType,
     Refusal,
@@ -34,80 +33,12 @@ from fotapool.model import (
     Verb,
 )
 
-__all__ = ["LICENSES_MAX", "PAGE_SIZE_MAX", "Ledger", "Store", "Tx"]
-
-T = TypeVar("T")
+__all__ = ["LICENSES_MAX", "PAGE_SIZE_MAX", "Ledger", "Snapshot", "Store", "Tx"]
 
 PAGE_SIZE_MAX = 1000
 """Devices a status page holds at most; not settable by a client (docs/reference/protocol.md R4)."""
 
 LICENSES_MAX = 10**9
-
-
-class Tx(Protocol):
-    """One write transaction. What it reads stays true until it ends, and it commits as a whole."""
-
-    def account(self, account_id: int) -> Account:
-        """Lock an account and read its row. Raises NotFound."""
-        ...
-
-    def gather(self, account_id: int, imeis: Sequence[int]) -> Facts:
-        """Read what is special about these devices, in one statement."""
-        ...
-
-    def grant(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
-        """Begin a license for each device; each must have none."""
-        ...
-
-    def remove(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
-        """End each device's license and keep its interval; each must have one."""
-        ...
-
-    def register(self, account_id: int, imeis: Sequence[int]) -> None:
-        """Make devices the account's own; those that had left come back."""
-        ...
-
-    def cancel_upgrades(self, account_id: int, imeis: Sequence[int]) -> None:
-        """End scheduled upgrades."""
-        ...
-
-    def append(self, changes: Sequence[Change]) -> None:
-        """Append changes of one account to the ledger."""
-        ...
-
-    def save(self, account: Account) -> None:
-        """Store an account's counters, position, time and head."""
-        ...
-
-    def open_account(self, name: str, purchase_type: PurchaseType) -> AccountKey:
-        """Make an account with an empty pool, and its name. Raises AlreadyExists."""
-        ...
-
-
-Apply = Callable[[Tx, Sequence[Command]], Sequence[Change | Refused]]
-
-
-class Store(Protocol):
-    """Where pools live. Every answer to a write comes after its commit, or not at all.
-
-    A failing `submit` or `write` ends with StoreError in its future: nothing was done.
-    """
-
-    def submit(self, command: Command, apply: Apply) -> Future[Change]:
-        """Queue a request; the store hands `apply` those of one account together, in order.
-
-        Should a group fail, each request is tried again from nothing and alone, so that one
-        harms no other.
-        """
-        ...
-
-    def write(self, job: Callable[[Tx], T]) -> Future[T]:
-        """Run a job in a transaction of its own."""
-        ...
-
-    def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
-        """Read totals and up to `size` licensed devices from one snapshot, IMEIs ascending."""
-        ...
 
 
 class Ledger:
@@ -131,7 +62,7 @@ class Ledger:
         Raises Refused where the cursor names no device of the account, or an offset beyond the
         number of licensed devices.
         """
-        page = self._store.page(account, cursor, PAGE_SIZE_MAX)
+        page = self._store.read(lambda snapshot: snapshot.page(account, cursor, PAGE_SIZE_MAX))
         if not page.cursor_known:
             raise Refused(Refusal.CURSOR_UNKNOWN)
         if cursor.offset is not None and cursor.offset > page.totals.used:
@@ -164,7 +95,7 @@ class Ledger:
                 request_id=request_id,
                 verb=Verb.CREATE_ACCOUNT,
                 devices=nothing,
-                packed=pack_devices(nothing),
+                packed=nothing.pack(),
                 outcomes=b"",
                 totals=Totals(licenses, 0),
                 detail=f"purchase_type={purchase_type.value}",
@@ -233,7 +164,7 @@ def _draft(decision: Decision) -> Change:
         request_id=command.request_id,
         verb=command.verb,
         devices=command.devices,
-        packed=pack_devices(command.devices),
+        packed=command.devices.pack(),
         outcomes=decision.outcomes,
         totals=decision.totals,
     )

@@ -13,60 +13,34 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from fotapool.model import (
     Account,
     AccountKey,
-    AccountSummary,
     AlreadyExists,
     Change,
     Clock,
     Command,
-    Cursor,
-    Facts,
-    NotFound,
-    Page,
     PurchaseType,
     Refused,
     StoreBusy,
+    StoreDamaged,
     StoreError,
-    Totals,
 )
 from fotapool.store import statements as sql
 from fotapool.store.group import GroupCommit, Job, Write
-from fotapool.store.sqlite_directory import SqliteDirectory
 from fotapool.store.sqlite_file import MIGRATIONS, Migration, open_connection, prepare_file
+from fotapool.store.sqlite_snapshot import SqliteSnapshot, array
 
 T = TypeVar("T")
 
 FEW = 8
 """Up to this many devices, a row at a time is faster than a set-based statement."""
 
-_numbers = msgspec.json.Decoder(list[int])
-_sets = msgspec.json.Decoder(frozenset[int])
-_to_json = msgspec.json.Encoder().encode
 
-
-class SqliteTx(SqliteDirectory):
+class SqliteTx(SqliteSnapshot):
     """A write transaction: what the ledger's `Tx` and auth's `Directory` promise, in SQL."""
-
-    def account(self, account_id: int) -> Account:
-        row = self._connection.execute(sql.ACCOUNT, (account_id,)).fetchone()
-        if row is None:
-            raise NotFound(f"account {account_id} is not in this database")
-        total, used, overhang, active, sequence, changed_at_ms, head = row
-        return Account(
-            account_id, Totals(total, used, overhang), bool(active), sequence, changed_at_ms, head
-        )
-
-    def gather(self, account_id: int, imeis: Sequence[int]) -> Facts:
-        row = self._connection.execute(
-            sql.FACTS, (_array(imeis), account_id, account_id)
-        ).fetchone()
-        return Facts(*map(_sets.decode, row))
 
     def grant(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
         if len(imeis) <= FEW:
@@ -75,22 +49,22 @@ class SqliteTx(SqliteDirectory):
             )
         else:
             cursor = self._connection.execute(
-                sql.LICENSE_INSERT, (account_id, at_ms, sequence, _array(sorted(imeis)))
+                sql.LICENSE_INSERT, (account_id, at_ms, sequence, array(sorted(imeis)))
             )
         _expect_rows(cursor, imeis)
 
     def remove(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
-        named = _array(imeis)
+        named = array(imeis)
         kept = self._connection.execute(sql.SPAN_INSERT, (at_ms, sequence, account_id, named))
         _expect_rows(kept, imeis)
         _expect_rows(self._connection.execute(sql.LICENSE_DELETE, (account_id, named)), imeis)
 
     def register(self, account_id: int, imeis: Sequence[int]) -> None:
-        cursor = self._connection.execute(sql.DEVICE_UPSERT, (account_id, _array(sorted(imeis))))
+        cursor = self._connection.execute(sql.DEVICE_UPSERT, (account_id, array(sorted(imeis))))
         _expect_rows(cursor, imeis)
 
     def cancel_upgrades(self, account_id: int, imeis: Sequence[int]) -> None:
-        cursor = self._connection.execute(sql.UPGRADES_CANCEL, (account_id, _array(imeis)))
+        cursor = self._connection.execute(sql.UPGRADES_CANCEL, (account_id, array(imeis)))
         _expect_rows(cursor, imeis)
 
     def append(self, changes: Sequence[Change]) -> None:
@@ -173,37 +147,15 @@ class SqliteStore:
         self._group.put(Job(future, job))
         return future
 
-    def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
+    def read(self, job: Callable[[SqliteSnapshot], T]) -> T:
+        """Run a job that only reads, on this thread, in one snapshot. Raises StoreError."""
         with self._reading() as connection:
-            row = _page_row(connection, account.id, cursor, size + 1)
-        if row is None:
-            raise NotFound(f"account {account.name} is not in this database")
-        total, used, overhang, sequence, known, imeis_json, times_json = row
-        imeis, times = _numbers.decode(imeis_json), _numbers.decode(times_json)
-        return Page(
-            account=account,
-            totals=Totals(total, used, overhang),
-            sequence=sequence,
-            imeis=imeis[:size],
-            assigned_at_ms=times[:size],
-            more=len(imeis) > size,
-            cursor=cursor,
-            cursor_known=bool(known) or cursor.imei is None,
-        )
-
-    def look_up(self, job: Callable[[SqliteDirectory], T]) -> T:
-        """Run a job that only reads the directory, on this thread. Raises StoreError."""
-        with self._reading() as connection:
-            return job(SqliteDirectory(connection))
-
-    def summary(self, account: AccountKey) -> AccountSummary:
-        """An account as an operator lists it. Raises StoreError."""
-        with self._reading() as connection:
-            row = connection.execute(sql.ACCOUNT_SUMMARY, (account.id,)).fetchone()
-        purchase_type, active, total, used, overhang = row
-        return AccountSummary(
-            account, PurchaseType(purchase_type), bool(active), Totals(total, used, overhang)
-        )
+            connection.execute("BEGIN")
+            try:
+                return job(SqliteSnapshot(connection))
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def probe(self) -> None:
         """Commit a heartbeat, to know that the database can be written. Raises StoreError."""
@@ -257,25 +209,12 @@ def _errors_mapped() -> Iterator[None]:
         # A CHECK refused what was decided: a defect, not a condition to be waited out.
         raise
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise StoreBusy("another process holds the database; nothing was done") from error
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise StoreDamaged(f"the database is damaged: {error}") from error
         raise StoreError(f"the database could not do it ({error}); nothing was done") from error
-
-
-def _page_row(connection: sqlite3.Connection, account_id: int, cursor: Cursor, rows: int) -> Any:
-    if cursor.offset is not None:
-        query = connection.execute(sql.PAGE_AT, (account_id, rows, cursor.offset, account_id))
-    else:
-        after = -1 if cursor.imei is None else cursor.imei
-        query = connection.execute(
-            sql.PAGE_AFTER, (account_id, after, account_id, after, rows, account_id)
-        )
-    return query.fetchone()
-
-
-def _array(imeis: Sequence[int]) -> str:
-    """A list as SQL takes it: one JSON text."""
-    return _to_json(imeis).decode()
 
 
 def _expect_rows(cursor: sqlite3.Cursor, imeis: Sequence[int]) -> None:

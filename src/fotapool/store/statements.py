@@ -102,6 +102,24 @@ FROM account, (
 WHERE account.account = ?
 """
 
+_CHANGE = """
+SELECT sequence, at_ms, actor, request_id, verb, devices, outcomes, total, used, overhang,
+  detail, hash
+FROM change
+"""
+
+CHANGES_AFTER = _CHANGE + "WHERE account = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+
+LICENSES_AFTER = """
+SELECT imei, since_sequence, since_ms FROM license
+WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?
+"""
+
+SPANS_AFTER = """
+SELECT imei, since_sequence, since_ms, until_sequence, until_ms FROM span
+WHERE account = ? AND (imei, since_sequence) > (?, ?) ORDER BY imei, since_sequence LIMIT ?
+"""
+
 # --- directory tables ------------------------------------------------------------------------
 
 ACCOUNT_NAME_INSERT = """

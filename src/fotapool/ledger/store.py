@@ -1,0 +1,115 @@
+"""What the ledger asks of a store: snapshots to read, transactions to write, group commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+from fotapool.model import (
+    Account,
+    AccountKey,
+    Change,
+    Command,
+    Cursor,
+    Facts,
+    Interval,
+    License,
+    Page,
+    PurchaseType,
+    Refused,
+)
+
+T = TypeVar("T")
+
+
+class Snapshot(Protocol):
+    """What can be read of pools, all of it at one moment. Raises StoreError."""
+
+    def account(self, account_id: int) -> Account:
+        """An account's row, locked first inside a write transaction. Raises NotFound."""
+        ...
+
+    def gather(self, account_id: int, imeis: Sequence[int]) -> Facts:
+        """What is special about these devices, in one statement."""
+        ...
+
+    def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
+        """Totals and up to `size` licensed devices, IMEIs ascending. Raises NotFound."""
+        ...
+
+    def changes(self, account: AccountKey, after: int, count: int) -> list[Change]:
+        """Up to `count` whole changes after a sequence, ascending. Raises StoreDamaged."""
+        ...
+
+    def licenses(self, account_id: int, after_imei: int, count: int) -> list[License]:
+        """Up to `count` licenses after a device, by IMEI."""
+        ...
+
+    def intervals(
+        self, account_id: int, after_imei: int, after_sequence: int, count: int
+    ) -> list[Interval]:
+        """Up to `count` ended licenses after a device's license of a sequence, by both."""
+        ...
+
+    def damage(self) -> str:
+        """What the engine's own check finds wrong with the database; empty for nothing."""
+        ...
+
+
+class Tx(Snapshot, Protocol):
+    """One write transaction. What it reads stays true until it ends, and it commits as a whole."""
+
+    def grant(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
+        """Begin a license for each device; each must have none."""
+        ...
+
+    def remove(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
+        """End each device's license and keep its interval; each must have one."""
+        ...
+
+    def register(self, account_id: int, imeis: Sequence[int]) -> None:
+        """Make devices the account's own; those that had left come back."""
+        ...
+
+    def cancel_upgrades(self, account_id: int, imeis: Sequence[int]) -> None:
+        """End scheduled upgrades."""
+        ...
+
+    def append(self, changes: Sequence[Change]) -> None:
+        """Append changes of one account to the ledger."""
+        ...
+
+    def save(self, account: Account) -> None:
+        """Store an account's counters, position, time and head."""
+        ...
+
+    def open_account(self, name: str, purchase_type: PurchaseType) -> AccountKey:
+        """Make an account with an empty pool, and its name. Raises AlreadyExists."""
+        ...
+
+
+Apply = Callable[[Tx, Sequence[Command]], Sequence[Change | Refused]]
+
+
+class Store(Protocol):
+    """Where pools live. Every answer to a write comes after its commit, or not at all.
+
+    A failing `submit` or `write` ends with StoreError in its future: nothing was done.
+    """
+
+    def submit(self, command: Command, apply: Apply) -> Future[Change]:
+        """Queue a request; the store hands `apply` those of one account together, in order.
+
+        Should a group fail, each request is tried again from nothing and alone, so that one
+        harms no other.
+        """
+        ...
+
+    def write(self, job: Callable[[Tx], T]) -> Future[T]:
+        """Run a job in a transaction of its own."""
+        ...
+
+    def read(self, job: Callable[[Snapshot], T]) -> T:
+        """Run a job that only reads, on this thread and in one snapshot. Raises StoreError."""
+        ...

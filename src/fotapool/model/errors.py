@@ -1,0 +1,94 @@
+"""Why a request is refused, and one tree of errors.
+
+FotapoolError
+├── ConfigurationError         something needed was not given, or not sensibly
+├── Refused                    a request as a whole is refused (says which Refusal)
+├── NotFound                   an account or credential named by an operator is not there
+├── AlreadyExists              ... or is there already
+├── FleetFileError             a fleet file cannot be read at all
+├── StoreError                 the store could not: nothing was done
+│   ├── StoreBusy              ... because another process held it, or the queue is full
+│   └── StoreUnusable          ... and will not: wrong file, newer version, second server
+└── (the client's errors, in `client/errors.py`)
+"""
+
+from __future__ import annotations
+
+from enum import Enum, unique
+
+
+@unique
+class Refusal(Enum):
+    """Why a request as a whole is refused. How it looks on the wire: `wire/errors.py`."""
+
+    BEARER_MISSING = "no bearer token was sent"
+    BEARER_INVALID = "the bearer token is wrong or has expired"
+    CLIENT_MISSING = "no client credentials were sent"
+    CLIENT_INVALID = "the client credentials are wrong"
+    GRANT_TYPE_MISSING = "the token call names no grant type"
+    GRANT_TYPE_UNSUPPORTED = "the token call names a grant type other than client_credentials"
+    SESSION_INVALID = "the session token is missing, unknown or another credential's"
+    SESSION_EXPIRED = "the session was idle for too long"
+    LOGIN_REFUSED = "username or password is wrong, or the login is locked"
+    ACCOUNT_NAME_INVALID = "the account name has illegal characters or length"
+    ACCOUNT_NOT_FOUND = "the account does not exist for this login"
+    ACCOUNT_MISMATCH = "the account in the body is not the one in the path"
+    ACCOUNT_INACTIVE = "the account is inactive"
+    ROLE_MISSING = "the credential's role does not allow this"
+    BODY_UNREADABLE = "the body is missing or cannot be bound"
+    DEVICE_LIST_EMPTY = "the device list is missing or empty"
+    DEVICE_LIST_TOO_LONG = "the device list has too many items"
+    DEVICE_ID_INVALID = "the cursor is not a device id"
+    CURSOR_UNKNOWN = "the cursor is not a device of the account"
+    INDEX_TOO_HIGH = "the index exceeds the number of devices"
+    PATH_UNKNOWN = "no such path"
+    METHOD_UNKNOWN = "the path does not answer this method"
+    BODY_TOO_LARGE = "the body is larger than the limit"
+    BODY_TOO_SLOW = "the body did not arrive in time"
+    BUSY = "the server cannot take the request now; nothing was done"
+    INTERNAL = "the server failed"
+
+
+class FotapoolError(Exception):
+    """Base of everything fotapool raises on purpose."""
+
+
+class ConfigurationError(FotapoolError):
+    """Something needed was not given, or not sensibly."""
+
+
+class Refused(FotapoolError):
+    """A request as a whole is refused; `refusal` says why. Nothing was done."""
+
+    def __init__(self, refusal: Refusal, *, limit: int | None = None) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+        self.limit = limit
+
+
+class NotFound(FotapoolError):
+    """An operator named an account or a credential that is not there."""
+
+
+class AlreadyExists(FotapoolError):
+    """An operator asked to create what is there already."""
+
+
+class FleetFileError(FotapoolError):
+    """A fleet file cannot be read at all; the message says where and what to do."""
+
+
+class StoreError(FotapoolError):
+    """The store could not do it, and nothing was done."""
+
+
+class StoreBusy(StoreError):
+    """Another process held the store, or too much is waiting already. Trying again is safe."""
+
+
+class StoreDamaged(StoreError):
+    """Something stored cannot be read, or is not what was written."""
+
+
+class StoreUnusable(StoreError):
+    """This store will not serve: the wrong file, a newer version, or a server on it already."""

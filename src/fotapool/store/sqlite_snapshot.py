@@ -1,0 +1,133 @@
+"""What can be read of pools in SQLite, on one connection and so in one snapshot."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from fotapool.model import (
+    Account,
+    AccountKey,
+    AccountSummary,
+    Change,
+    Cursor,
+    DeviceList,
+    Facts,
+    Interval,
+    License,
+    NotFound,
+    Page,
+    PurchaseType,
+    StoreDamaged,
+    Totals,
+    Verb,
+)
+from fotapool.store import statements as sql
+from fotapool.store.sqlite_directory import SqliteDirectory
+
+_numbers = msgspec.json.Decoder(list[int])
+_sets = msgspec.json.Decoder(frozenset[int])
+_to_json = msgspec.json.Encoder().encode
+
+
+class SqliteSnapshot(SqliteDirectory):
+    """What the ledger's `Snapshot` and auth's `Directory` promise, in SQL."""
+
+    def account(self, account_id: int) -> Account:
+        row = self._connection.execute(sql.ACCOUNT, (account_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"account {account_id} is not in this database")
+        total, used, overhang, active, sequence, changed_at_ms, head = row
+        return Account(
+            account_id, Totals(total, used, overhang), bool(active), sequence, changed_at_ms, head
+        )
+
+    def summary(self, account: AccountKey) -> AccountSummary:
+        """An account as an operator lists it."""
+        row = self._connection.execute(sql.ACCOUNT_SUMMARY, (account.id,)).fetchone()
+        purchase_type, active, total, used, overhang = row
+        return AccountSummary(
+            account, PurchaseType(purchase_type), bool(active), Totals(total, used, overhang)
+        )
+
+    def gather(self, account_id: int, imeis: Sequence[int]) -> Facts:
+        row = self._connection.execute(sql.FACTS, (array(imeis), account_id, account_id)).fetchone()
+        return Facts(*map(_sets.decode, row))
+
+    def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
+        row = _page_row(self._connection, account.id, cursor, size + 1)
+        if row is None:
+            raise NotFound(f"account {account.name} is not in this database")
+        total, used, overhang, sequence, known, imeis_json, times_json = row
+        imeis, times = _numbers.decode(imeis_json), _numbers.decode(times_json)
+        return Page(
+            account=account,
+            totals=Totals(total, used, overhang),
+            sequence=sequence,
+            imeis=imeis[:size],
+            assigned_at_ms=times[:size],
+            more=len(imeis) > size,
+            cursor=cursor,
+            cursor_known=bool(known) or cursor.imei is None,
+        )
+
+    def changes(self, account: AccountKey, after: int, count: int) -> list[Change]:
+        rows = self._connection.execute(sql.CHANGES_AFTER, (account.id, after, count))
+        return [_change(account, row) for row in rows]
+
+    def licenses(self, account_id: int, after_imei: int, count: int) -> list[License]:
+        rows = self._connection.execute(sql.LICENSES_AFTER, (account_id, after_imei, count))
+        return [License(*row) for row in rows]
+
+    def intervals(
+        self, account_id: int, after_imei: int, after_sequence: int, count: int
+    ) -> list[Interval]:
+        rows = self._connection.execute(
+            sql.SPANS_AFTER, (account_id, after_imei, after_sequence, count)
+        )
+        return [Interval(*row) for row in rows]
+
+    def damage(self) -> str:
+        (told,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        return "" if told == "ok" else str(told)
+
+
+def array(imeis: Sequence[int]) -> str:
+    """A list as SQL takes it: one JSON text."""
+    return _to_json(imeis).decode()
+
+
+def _page_row(connection: sqlite3.Connection, account_id: int, cursor: Cursor, rows: int) -> Any:
+    if cursor.offset is not None:
+        query = connection.execute(sql.PAGE_AT, (account_id, rows, cursor.offset, account_id))
+    else:
+        after = -1 if cursor.imei is None else cursor.imei
+        query = connection.execute(
+            sql.PAGE_AFTER, (account_id, after, account_id, after, rows, account_id)
+        )
+    return query.fetchone()
+
+
+def _change(account: AccountKey, row: Any) -> Change:
+    """A stored change. Raises StoreDamaged for a row that no change ever made."""
+    sequence, at_ms, actor, request_id, verb, packed, outcomes, *totals, detail, hashed = row
+    try:
+        return Change(
+            account=account,
+            sequence=sequence,
+            at_ms=at_ms,
+            actor=actor,
+            request_id=request_id,
+            verb=Verb(verb),
+            devices=DeviceList.unpack(packed, len(outcomes)),
+            packed=packed,
+            outcomes=outcomes,
+            totals=Totals(*totals),
+            detail=detail,
+            hash=hashed,
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise StoreDamaged(f"change {sequence} of {account.name}: {error}") from error
