@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.load import Load
-from bench.report import Row, interleave, options, rate
+from bench.report import Row, busy, interleave, options, rate
 from bench.site import FIRST, Raw, Site, folder, make_site, served
 
 LIST = 1000
@@ -74,8 +74,7 @@ def against_raw(
         side.check()
         side.site.path.unlink()
     ratios = [there / here for here, there in zip(ours_s, raw_s, strict=True)]
-    share = sorted(ours.cpu_shares)[len(ours.cpu_shares) // 2]
-    remark = f"{rate(count, ours_s)} against {rate(count, raw_s)}; load {share:.0%} of a core"
+    remark = f"{rate(count, ours_s)} against {rate(count, raw_s)}; {busy(ours.cpu_shares)}"
     return Row(name, ratios, bar, aim, lower=False, remark=remark)
 
 
@@ -101,7 +100,9 @@ def by_size(place: Path, *, rounds: int, count: int, large: int) -> Row:
         site.site.path.unlink()
     ratios = [b / s for b, s in zip(big_s, small_s, strict=True)]
     name = f"assign 1000, 8 connections: {large:,} licensed / 10,000"
-    return Row(name, ratios, 1.4, 1.1, lower=True, remark=rate(count, big_s))
+    return Row(
+        name, ratios, 1.4, 1.1, lower=True, remark=f"{rate(count, big_s)}; {busy(big.cpu_shares)}"
+    )
 
 
 def main() -> None:

@@ -41,6 +41,11 @@ def rate(count: int, seconds: Sequence[float]) -> str:
     return f"{count / statistics.median(seconds):,.0f}/s"
 
 
+def busy(cpu_shares: Sequence[float]) -> str:
+    """How busy the load was itself: near a whole core it is the load that is measured."""
+    return f"load {statistics.median(cpu_shares):.0%} of a core"
+
+
 def options(description: str) -> argparse.Namespace:
     """`--quick` runs everything once and small: to see that it runs, not to measure."""
     parser = argparse.ArgumentParser(description=description)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ class SlowDisk(SqliteStore):
 
 def main() -> None:
     path, delay_ms = Path(sys.argv[1]), float(sys.argv[2])
-    set_up_logging("text", "warning")
+    set_up_logging("text", "info")
     store: SqliteStore = SlowDisk(path, clock=clock) if delay_ms else SqliteStore(path, clock=clock)
     SlowDisk.delay_s = delay_ms / 1000
     try:
@@ -43,7 +42,6 @@ def main() -> None:
             )
     finally:
         store.close()
-    assert sqlite3.sqlite_version
 
 
 if __name__ == "__main__":

@@ -106,7 +106,10 @@ def _fill(connection: sqlite3.Connection, licensed: int, registered: int) -> Non
 def served(site: Site, *, commit_delay_ms: float = 0.0) -> Iterator[Load]:
     """The real server over the site's file, as a process, and a load for it."""
     command = [sys.executable, "-m", "bench.server", str(site.path), str(commit_delay_ms)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # Its log lines are written, as in real life, and go nowhere.
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert process.stdout is not None
         load = Load(int(process.stdout.readline()))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from bench.report import Row, interleave, options, rate
+from bench.load import Load
+from bench.report import Row, busy, interleave, options, rate
 from bench.site import FIRST, Raw, Site, folder, make_site, served
 
 PAGE = 1000
@@ -21,51 +22,65 @@ def cursors(site: Site, count: int, seed: int) -> list[int]:
     return [FIRST + chance.randrange(site.licensed - PAGE) for _ in range(count)]
 
 
+class Paging:
+    """Reads pages of a site at random cursors, a fresh set each round."""
+
+    def __init__(self, site: Site, version: str, count: int) -> None:
+        self.site = site
+        self.version = version
+        self.count = count
+        self.cpu_shares: list[float] = []
+
+    def over_http(self, load: Load, number: int) -> float:
+        asked = [
+            self.site.page(self.version, after) for after in cursors(self.site, self.count, number)
+        ]
+        measured = load.run(asked, CONNECTIONS)
+        self.cpu_shares.append(measured.cpu_share)
+        return measured.seconds
+
+
 def against_raw(place: Path, version: str, *, rounds: int, count: int, licensed: int) -> Row:
     site = make_site(place / "status.db", licensed=licensed, registered=licensed)
     raw = Raw(site.path)
+    ours = Paging(site, version, count)
     with served(site) as load:
-        load.run([site.page(version, after) for after in cursors(site, count, -1)], CONNECTIONS)
+        ours.over_http(load, -1)
         ours_s, raw_s = interleave(
             rounds,
-            lambda number: (
-                load.run(
-                    [site.page(version, after) for after in cursors(site, count, number)],
-                    CONNECTIONS,
-                ).seconds
-            ),
+            lambda number: ours.over_http(load, number),
             lambda number: raw.pages(cursors(site, count, number)),
         )
     raw.close()
     site.path.unlink()
     ratios = [there / here for here, there in zip(ours_s, raw_s, strict=True)]
     name = f"status page of 1000 ({version}), 8 connections / raw fetchall"
-    remark = f"{rate(count, ours_s)} against {rate(count, raw_s)}"
+    remark = f"{rate(count, ours_s)} against {rate(count, raw_s)}; {busy(ours.cpu_shares)}"
     return Row(name, ratios, 0.3, 0.5, lower=False, remark=remark)
 
 
 def by_size(place: Path, *, rounds: int, count: int, large: int) -> Row:
     big = make_site(place / "big.db", licensed=large, registered=large)
     small = make_site(place / "small.db", licensed=10_000, registered=10_000)
+    in_big, in_small = Paging(big, "v3", count), Paging(small, "v3", count)
     with served(big) as big_load, served(small) as small_load:
-        for site, load in ((big, big_load), (small, small_load)):
-            load.run([site.page("v3", after) for after in cursors(site, count, -1)], CONNECTIONS)
+        in_big.over_http(big_load, -1)
+        in_small.over_http(small_load, -1)
         big_s, small_s = interleave(
             rounds,
-            lambda n: (
-                big_load.run(
-                    [big.page("v3", after) for after in cursors(big, count, n)], CONNECTIONS
-                ).seconds
-            ),
-            lambda n: (
-                small_load.run(
-                    [small.page("v3", after) for after in cursors(small, count, n)], CONNECTIONS
-                ).seconds
-            ),
+            lambda number: in_big.over_http(big_load, number),
+            lambda number: in_small.over_http(small_load, number),
         )
     ratios = [b / s for b, s in zip(big_s, small_s, strict=True)]
     name = f"status page of 1000, 8 connections: {large:,} licensed / 10,000"
-    return Row(name, ratios, 1.3, 1.1, lower=True, remark=rate(count, big_s))
+    return Row(
+        name,
+        ratios,
+        1.3,
+        1.1,
+        lower=True,
+        remark=f"{rate(count, big_s)}; {busy(in_big.cpu_shares)}",
+    )
 
 
 def main() -> None:

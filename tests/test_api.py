@@ -397,13 +397,20 @@ def test_bad_cursors(operator: Login, cursor: str, first: str, later: str) -> No
         "/api/fota/v3/licenses/x/",
         "/api/fota/v3/licenses/x/cancel",
         "/api/fota/v3//licenses/x",
-        "/api/fota/v1/licenses//assign",
         "/API/fota/v3/licenses/x",
         "/etc/passwd",
     ],
 )
 def test_unknown_paths(operator: Login, path: str) -> None:
     assert error_of(operator.get(path)) == (404, "NOT_FOUND", "No such path.")
+
+
+@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
+def test_an_empty_account_name_is_a_wrong_name(operator: Login, version: str) -> None:
+    below = f"/api/fota/{version}/licenses/"
+
+    for reply in (operator.get(below), operator.post(below + "/assign", {"deviceList": [A]})):
+        assert error_of(reply) == (400, "INVALID_PARAMETER", "Invalid account name format")
 
 
 @pytest.mark.parametrize(

@@ -311,7 +311,7 @@ def test_a_revoked_credential_is_out_and_its_name_stays_taken(
         == "CLIENT_INVALID"
     )
     for change in (world.credentials.rotate, world.credentials.unlock, world.credentials.revoke):
-        with pytest.raises(NotFound, match="no credential fleet"):
+        with pytest.raises(NotFound, match="credential fleet is revoked"):
             change("fleet")
     with pytest.raises(AlreadyExists, match="fleet exists already"):
         world.credentials.create([ACCOUNT], name="fleet")

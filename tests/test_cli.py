@@ -298,15 +298,10 @@ def test_every_option_is_a_variable_too_and_every_command_prints_json(
     path: tuple[str, ...], command: click.Command
 ) -> None:
     options = {option.name: option for option in command.params if isinstance(option, click.Option)}
-    flags = {"as_json", "print_config", "once"}
 
     assert {"db", "output", "as_json"} <= set(options)
-    for name, option in options.items():
-        if name not in flags:
-            assert (
-                option.envvar
-                == PREFIX + option.opts[0].removeprefix("--").replace("-", "_").upper()
-            )
+    for option in options.values():
+        assert option.envvar == PREFIX + option.opts[0].removeprefix("--").replace("-", "_").upper()
     assert command.help
 
 
@@ -535,7 +530,7 @@ def test_demo_serves_on_the_next_free_port_and_what_it_prints_works(tmp_path: Pa
 
 def test_demo_wants_a_fresh_database(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
     shell("account", "create", ACCOUNT, "--licenses", "1")
-    assert main(["demo", "--once", "--db", shell.db, "--port", "0"]) == 2
+    assert main(["demo", "--once", "--db", shell.db, "--port", "0"]) == 3
     assert "the demo wants a fresh database" in capsys.readouterr().err
 
 

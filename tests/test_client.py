@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -362,6 +363,48 @@ def test_a_refused_login_is_never_sent_again(
     assert len(script.sent) == len(answers)
 
 
+def test_a_bearer_that_died_before_the_login_is_fetched_again() -> None:
+    """The login was not refused for itself, so it is sent again, once."""
+    script = Script(OVER, TOKEN_2, SESSION, answer(200, PAGE))
+    given = {"client_id": "i", "client_secret": "c", "username": "u", "password": "p"}
+    client = Client(**given, access_token="stale", transport=script)  # type: ignore[arg-type]
+
+    assert client.licenses.status("a").used == 2
+    assert script.sent[-1].headers["Authorization"] == "Bearer bearer-2"
+
+
+def test_token_calls_are_tried_again_like_any_other() -> None:
+    busy, unreached = answer(503, retry_after="1"), ConnectionFailed("no", sent=False)
+    client, script = logging_in(busy, TOKEN, unreached, SESSION, answer(200, CHANGE))
+
+    assert client.licenses.assign("a", [A]).total == 5
+    assert len(script.sent) == 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"access_token": "abc\n"},
+        {"session_token": "a b"},
+        {"access_token": "ä"},
+        {"timeout_s": 0},
+        {"max_retries": -1},
+    ],
+)
+def test_arguments_that_make_no_sense_are_told_at_once(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        Client(**wrong)
+
+
+@pytest.mark.parametrize("account", ["", ".", ".."])
+def test_an_account_that_no_url_can_carry(account: str) -> None:
+    client, script = ready()
+
+    with pytest.raises(ValueError, match="no account has this name"):
+        client.licenses.status(account)
+    assert script.sent == []
+
+
 def test_many_threads_fetch_each_token_once(
     small_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -497,6 +540,7 @@ def test_connection_errors_are_picklable(error: ConnectionFailed) -> None:
         (b"{}", "accountName"),
         (b'{"accountName": 5}', "str"),
         (b'{"deviceList":' + b"[" * 100_000, "array"),
+        (b'{"accountName":"\xff","licUsedCount":1,"licTotalCount":1}', "utf-8"),
     ],
 )
 def test_a_good_answer_that_cannot_be_read_keeps_its_body(body: bytes, why: str) -> None:

@@ -383,6 +383,125 @@ def official(site: Site) -> Any:
     )
 
 
+class AsOfficial:
+    """The documented methods, carried out by the official SDK; gives the bodies it decodes."""
+
+    def __init__(self, official: Any) -> None:
+        self._v2 = official.software_management_licenses_v2
+        self._v3 = official.software_management_licenses_v3
+
+    def get_user_fota_licenses_summary(self, account: str, last: str) -> Any:
+        return self._v2.get_account_license_status(account, last).body
+
+    def assign_fota_licenses_to_devices(self, account: str, body: Any) -> Any:
+        return self._v2.assign_licenses_to_devices(account, self._v2_body(body)).body
+
+    def remove_licenses_from_devices(self, account: str, body: Any) -> Any:
+        return self._v2.remove_licenses_from_devices(account, self._v2_body(body)).body
+
+    def summarize_fota_licenses_assignment(self, acc: str, last: str) -> Any:
+        return self._v3.get_account_licenses_status(acc, last).body
+
+    def assign_fota_licenses_to_devices_1(self, acc: str, body: Any) -> Any:
+        return self._v3.assign_licenses_to_devices(acc, self._v3_body(body)).body
+
+    def remove_licenses_from_devices_1(self, acc: str, body: Any) -> Any:
+        return self._v3.remove_licenses_from_devices(acc, self._v3_body(body)).body
+
+    def _v2_body(self, body: Any) -> Any:
+        from verizon.models.v2_license_imei import V2LicenseIMEI
+
+        return V2LicenseIMEI(device_list=body.device_list)
+
+    def _v3_body(self, body: Any) -> Any:
+        from verizon.models.v3_license_imei import V3LicenseIMEI
+
+        return V3LicenseIMEI(device_list=body.device_list)
+
+
+def run_officially(example: Example, official: Any, *placeholders: str) -> Any:
+    code = example.call
+    for imei in placeholders:
+        code = code.replace(PLACEHOLDER, imei, 1)
+    names = {name: getattr(fotapool, name) for name in fotapool.__all__}
+    scope = {**names, "licenses_controller": AsOfficial(official)}
+    exec(compile(code, str(PAGE), "exec"), scope)
+    return scope["result"]
+
+
+@official_warns
+@pytest.mark.parametrize(
+    ("method", "used"),
+    [
+        ("assign_fota_licenses_to_devices", [501]),
+        ("remove_licenses_from_devices", [1000, 990003425730535, 990000473475989]),
+    ],
+)
+def test_the_official_sdk_runs_the_v2_examples_to_the_letter(
+    site: Site, official: Any, method: str, used: list[int]
+) -> None:
+    fill(site, *used)
+    result = run_officially(EXAMPLES[method], official)
+
+    printed = json.loads(EXAMPLES[method].body)
+    for name, value in printed.items():
+        if name != "deviceList":
+            assert getattr(result, snake(name)) == value, name
+    assert [
+        {"deviceId": item.device_id, "status": item.status, "resultReason": item.result_reason}
+        for item in result.device_list
+    ] == printed["deviceList"]
+
+
+@official_warns
+def test_the_official_sdk_runs_the_other_examples(site: Site, official: Any) -> None:
+    from verizon.exceptions.fota_v2_result_exception import FotaV2ResultException
+
+    summary = EXAMPLES["get_user_fota_licenses_summary"]
+    with pytest.raises(FotaV2ResultException) as caught:
+        run_officially(summary, official)
+    v2 = run_officially(summary, official, "990009000000999")
+    v3 = run_officially(EXAMPLES["summarize_fota_licenses_assignment"], official)
+
+    assert caught.value.error_message == "Invalid device id format"
+    assert (v2.account_name, v2.total_license, v2.assigned_licenses) == (V3_ACCOUNT, 5000, 4319)
+    assert (v2.last_seen_device_id, v2.max_page_size) == ("990009000001999", 1000)
+    assert (v3.account_name, v3.total_licenses, v3.assigned_licenses) == (V3_ACCOUNT, 5000, 4319)
+    assert (v3.has_more_data, len(v3.device_list)) == (True, 1000)
+
+
+@official_warns
+def test_the_official_sdk_runs_the_v3_examples(site: Site, official: Any) -> None:
+    assign_example = EXAMPLES["assign_fota_licenses_to_devices_1"]
+    remove_example = EXAMPLES["remove_licenses_from_devices_1"]
+    as_printed = run_officially(assign_example, official)
+    assigned = run_officially(assign_example, official, A, B)
+    again = run_officially(assign_example, official, A, B)
+    removed = run_officially(remove_example, official, A, B, A)
+    removed_as_printed = run_officially(remove_example, official)
+
+    def told(result: Any) -> list[tuple[str, str, str]]:
+        return [(item.device_id, item.status, item.result_reason) for item in result.device_list]
+
+    assert [result.lic_used_count for result in (as_printed, assigned, again, removed)] == [
+        4319,
+        4321,
+        4321,
+        4319,
+    ]
+    assert told(as_printed) == [(PLACEHOLDER, "LicenseAssignFailed", "Invalid Device IMEI.")] * 2
+    assert told(assigned) == [(imei, "LicenseAssignSuccess", "Success") for imei in (A, B)]
+    assert told(again) == [
+        (imei, "LicenseAssignSuccess", "Device license preexisting") for imei in (A, B)
+    ]
+    assert told(removed) == [
+        (A, "Success", "Success"),
+        (B, "Success", "Success"),
+        (A, "Failure", "No license attached to device"),
+    ]
+    assert told(removed_as_printed) == [(PLACEHOLDER, "Failure", "Invalid Device IMEI.")] * 3
+
+
 @official_warns
 def test_official_v1(site: Site, official: Any) -> None:
     from verizon.models.v1_licenses_assigned_removed_request import (

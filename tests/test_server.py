@@ -15,14 +15,16 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fotapool.model import ConfigurationError, StoreUnusable
+from fotapool.model import CannotListen, ConfigurationError, StoreUnusable
 from fotapool.server import http as http_module
+from fotapool.server import process as process_module
+from fotapool.server import shell as shell_module
 from fotapool.server.log import JsonLines, TextLines
 from fotapool.server.process import Server, bind
 from fotapool.server.settings import Settings
@@ -269,18 +271,63 @@ def test_a_head_without_end_is_refused_and_a_slow_one_dropped(
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "status", "code"),
     [
-        b"\x00\x01\x02\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
+        (b"\x00\x01\x02\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"FOO / HTTP/1.1\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET /\xff HTTP/1.1\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET / HTTP/9.9\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, "HEADERS_TOO_LARGE"),
     ],
 )
-def test_what_is_no_http_is_refused(login: Login, sent: bytes) -> None:
-    with login.world.serving() as url, raw(url) as connection:
+def test_what_is_no_http_is_refused_like_any_other_request(
+    login: Login, sent: bytes, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level(logging.INFO, "fotapool"),
+        login.world.serving() as url,
+        raw(url) as connection,
+    ):
         connection.sendall(sent)
-        assert read_all(connection)[:13] in (b"HTTP/1.1 400 ", b"")
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
+
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert json.loads(body)["errorCode"] == code
+    told = [json.loads(JsonLines().format(record)) for record in caplog.records]
+    line = next(line for line in told if line.get("status") == status)
+    assert f"x-request-id: {line['request']}".encode() in head
+
+
+def test_an_upgrade_that_is_not_offered_is_passed_over(login: Login) -> None:
+    headers = {"connection": "Upgrade", "upgrade": "websocket"}
+    with login.world.serving() as url:
+        assert ask(url, "GET", "/healthz", headers=headers)[0] == 200
+        assert ask(url, "GET", "/healthz/")[0] == 404
+
+
+def test_a_large_body_is_read_on_only_for_a_good_bearer(login: Login) -> None:
+    """So that strangers cannot fill the room that requests wait in."""
+    large = assign_body(A).ljust(shell_module.ANONYMOUS_BYTES_MAX + 1)
+    with login.world.serving() as url:
+        strange = ask(url, "POST", ASSIGN, large, {"authorization": "Bearer no"})
+        mine = ask(url, "POST", ASSIGN, large, login.headers)
+        token = ask(url, "POST", "/api/ts/v1/oauth2/token", large)
+
+    assert [answer[0] for answer in (strange, mine, token)] == [401, 200, 413]
+
+
+def test_bodies_that_do_not_come_take_up_no_room(login: Login) -> None:
+    """Room is for what has arrived, not for what was announced or may follow in chunks."""
+    heads = [
+        f"POST {ASSIGN} HTTP/1.1\r\nHost: x\r\n{announced}\r\n\r\n".encode()
+        for announced in ("Content-Length: 4194304", "Transfer-Encoding: chunked")
+    ]
+    with login.world.serving() as url, ExitStack() as stack:
+        for _ in range(40):
+            for head in heads:
+                stack.enter_context(raw(url)).sendall(head)
+        assert ask(url, "POST", ASSIGN, assign_body(A), login.headers)[0] == 200
 
 
 class Stuck:
@@ -332,6 +379,21 @@ def test_200_clients_with_lists_of_1000_never_see_503(login: Login) -> None:
 
 
 # --- failures ----------------------------------------------------------------------------------
+
+
+def test_reads_go_on_where_the_disk_takes_no_writes(file_login: Login) -> None:
+    """Also when the session's last use is due to be stored."""
+    login = file_login
+    store = login.world.store
+    store._writer.execute("PRAGMA query_only = 1")
+    login.world.clock.advance(minutes=3)
+    with login.world.serving() as url:
+        status = f"/api/fota/v3/licenses/{ACCOUNT}"
+        read = [ask(url, "GET", status, headers=login.headers)[0] for _ in range(3)]
+        written = ask(url, "POST", ASSIGN, assign_body(A), login.headers)[0]
+    store._writer.execute("PRAGMA query_only = 0")
+
+    assert (read, written) == ([200] * 3, 503)
 
 
 def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(
@@ -461,6 +523,45 @@ def test_stopping_waits_for_what_is_under_way(file_login: Login) -> None:
         assert waiting.result(20)[0] == 200
 
 
+def test_a_write_still_waiting_when_the_grace_is_over_is_told_to_be_unknown(
+    file_login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on by itself: whoever asks again finds out."""
+    login = file_login
+    monkeypatch.setattr(process_module, "GRACE_S", 0.3)
+    with ThreadPoolExecutor(1) as pool:
+        with login.world.serving() as url:
+            stuck = Stuck(login.world)
+            waiting = pool.submit(ask, url, "POST", ASSIGN, assign_body(A), login.headers)
+            while login.world.store._group._queue.qsize() < 1:
+                time.sleep(0.01)
+        status, headers, told = waiting.result(20)
+        stuck.release.set()
+        stuck.job.result(20)
+    assert (status, json.loads(told)["errorCode"]) == (503, "OUTCOME_UNKNOWN")
+    assert headers["x-request-id"]
+    assert "retry-after" not in headers
+    done = login.world.store.write(lambda tx: tx.account(1)).result(20)
+    assert (done.sequence, done.totals.used) == (3, 1)
+
+
+def test_a_body_still_arriving_when_the_grace_is_over_is_told_that_nothing_was_done(
+    file_login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "GRACE_S", 0.3)
+    head = f"POST {ASSIGN} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode()
+    with ExitStack() as stack:
+        with file_login.world.serving() as url:
+            connection = stack.enter_context(raw(url))
+            connection.sendall(head + b"{")
+            time.sleep(0.2)
+        answer = read_all(connection)
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"SERVICE_UNAVAILABLE" in answer
+    assert b"x-request-id" in answer
+
+
 def test_a_second_server_on_one_file_is_refused_in_one_line(tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path / 'pool.db'}"
     with served("--db", db):
@@ -588,16 +689,15 @@ def test_a_busy_port_is_one_line_and_the_next_one_where_asked(small_world: World
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
-            ConfigurationError,
+            CannotListen,
             match=f"cannot listen on 127.0.0.1 port {port}: Address already in use",
         ):
             bind("127.0.0.1", port)
         with bind("127.0.0.1", port, tries=20) as other:
             assert other.getsockname()[1] > port
-    with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1"):
-        bind("192.0.2.1", 0)
-    with pytest.raises(ConfigurationError, match=r"cannot listen on nowhere\.invalid"):
-        bind("nowhere.invalid", 0)
+    for host in ("192.0.2.1", "nowhere.invalid", "a..b", "x" * 80):
+        with pytest.raises(CannotListen, match=f"cannot listen on {host} port 0"):
+            bind(host, 0)
 
 
 def test_one_store_is_not_served_twice(tmp_path: Path, small_world: World) -> None:

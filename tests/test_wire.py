@@ -360,6 +360,43 @@ def test_a_client_falls_back_to_the_other_spelling_of_a_count() -> None:
         v3.read_change(b'{"accountName":"a","licUsedCount":0}')
 
 
+def test_a_client_reads_v2_in_every_spelling() -> None:
+    item = '{{"deviceId":"x","status":"Failure","{}":"No"}}'
+    for name in ("resultReason", "Reason", "reason"):
+        read = v2.read_change(
+            f'{{"accountName":"a","licCount":0,"licUsedCount":0,"deviceList":[{item.format(name)}]}}'.encode()
+        )
+        assert (read.lic_total_count, read.device_list[0].result_reason) == (0, "No")
+
+
+@pytest.mark.parametrize("name", ["resultReason", "Reason", "reason"])
+def test_a_client_reads_v3_reasons_in_every_spelling(name: str) -> None:
+    item = {"deviceId": "x", "status": "LicenseAssignFailed", name: "No available license"}
+    read = v3.read_change(
+        msgspec.json.encode(
+            {"accountName": "a", "licCount": 0, "licUsedCount": 0, "deviceList": [item]}
+        )
+    )
+
+    assert v3.read_outcomes(Verb.ASSIGN, read.device_list) == [Outcome.NO_FREE_LICENSE]
+
+
+def test_a_time_that_is_none_is_kept_as_it_came() -> None:
+    times = {"updatedTime": "soon", "recentAttemptTime": "", "nextAttemptTime": None}
+    item = {"deviceId": "x", "status": "Success"} | times
+    read = v3.read_change(
+        msgspec.json.encode(
+            {"accountName": "a", "licCount": 0, "licUsedCount": 0, "deviceList": [item]}
+        )
+    ).device_list[0]
+
+    assert (read.updated_time, read.recent_attempt_time, read.next_attempt_time) == (
+        "soon",
+        None,
+        None,
+    )
+
+
 @pytest.mark.parametrize(
     ("printed", "total"),
     [

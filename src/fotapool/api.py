@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qs, unquote
@@ -81,6 +82,10 @@ class Call:
     route: Route
     segments: Mapping[str, str]
     items_max: int
+
+    def with_body(self, body: bytes) -> Call:
+        """The same call, its body read."""
+        return replace(self, request=replace(self.request, body=body))
 
     def segment(self, name: str) -> str | None:
         encoded = self.segments.get(name)
@@ -186,7 +191,9 @@ class Route:
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        # An empty account name is a wrong name, not an unknown path.
+        pattern = self.path.replace("{account}", "(?P<account>[^/]*)")
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
         object.__setattr__(self, "pattern", re.compile(pattern))
 
     @property
@@ -298,8 +305,10 @@ class Api:
         call.request.log["account"] = account.name
         identity.require(call.route.role or Role.ADMIN)
         if stored is not None and not call.route.writes:
-            # A write is queued behind it and waits anyway; only a read must wait by itself.
-            stored.result()
+            # A write is queued behind it and waits anyway; only a read must wait by itself. It
+            # goes on where the disk takes no writes: this process remembers the use.
+            with suppress(StoreError):
+                stored.result()
         return identity, account
 
     def _deprecation(self, call: Call) -> Headers:

@@ -136,10 +136,12 @@ class Credentials:
     def _change(self, name: str, change: Callable[[Directory, Credential], T]) -> T:
         def job(directory: Directory) -> T:
             credential = directory.find_credential("name", name)
-            if credential is None or credential.revoked_at_ms:
+            if credential is None:
                 raise NotFound(
                     f"there is no credential {name}; see `fotapool admin credential list`"
                 )
+            if credential.revoked_at_ms:
+                raise NotFound(f"credential {name} is revoked; make another")
             return change(directory, credential)
 
         return self._store.write(job).result()

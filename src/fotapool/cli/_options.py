@@ -61,7 +61,7 @@ def output_options(command: F) -> F:
         default="table",
         help="json puts exactly one JSON object on stdout.",
     )
-    short = click.option("--json", "as_json", is_flag=True, help="Short for --output json.")
+    short = option("--json", "as_json", is_flag=True, help="Short for --output json.")
     return output(short(cast(F, told)))
 
 

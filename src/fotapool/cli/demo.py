@@ -32,8 +32,8 @@ from fotapool.cli._options import (
 )
 from fotapool.cli.demo_fleet import ACCOUNT, LICENSES, write_fleet
 from fotapool.model import (
+    AlreadyExists,
     Command,
-    ConfigurationError,
     DeviceList,
     PurchaseType,
     Verb,
@@ -54,7 +54,7 @@ REMOVED = 250
 @db_option(default=None, show_default="a new file in a temporary folder")
 @option("--host", default="127.0.0.1", help="The address to listen on.")
 @option("--port", default=8080, type=click.IntRange(0, 65535), help="The first port to try.")
-@click.option("--once", is_flag=True, help="Print the summary and stop.")
+@option("--once", is_flag=True, help="Print the summary and stop.")
 @output_options
 def demo(db: str | None, host: str, port: int, once: bool, json: bool) -> None:
     """Show the main job: a fleet of 10,000 licensed over HTTP on a fresh database.
@@ -152,7 +152,7 @@ def _set_scene(folder: Path, db: str, host: str, port: int) -> Iterator[_Scene]:
     store = open_store(db, clock=clock)
     try:
         if store.read(lambda directory: directory.accounts()):
-            raise ConfigurationError(f"{db} has accounts already; the demo wants a fresh database")
+            raise AlreadyExists(f"{db} has accounts already; the demo wants a fresh database")
         registered = _load_account(Ledger(store, clock), folder)
         secrets = Credentials(store, clock=clock, random=os.urandom).create([ACCOUNT], name="demo")
         server = Server(store, Settings(host=host, port=port), clock=clock, random=os.urandom)
@@ -189,6 +189,9 @@ def _run(scene: _Scene, folder: Path) -> _Report:
         client_secret=scene.secrets.client_secret,
         username=scene.secrets.username,
         password=scene.secrets.password,
+        # The environment may hold tokens of another server.
+        access_token="",
+        session_token="",
     ) as client:
         imeis = _read_wanted(folder / "fleet.csv", report)
         _assign(client, imeis, report)

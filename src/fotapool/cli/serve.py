@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from fotapool.cli._options import (
+    IN_MEMORY,
     F,
     clock,
     db_option,
@@ -55,7 +57,7 @@ def _settings_option(setting: Field[Any]) -> Callable[[F], F]:
 @click.command()
 @db_option()
 @_settings_options
-@click.option("--print-config", is_flag=True, help="Show each setting and where it came from.")
+@option("--print-config", is_flag=True, help="Show each setting and where it came from.")
 @output_options
 @click.pass_context
 def serve(
@@ -97,14 +99,23 @@ def _announce(url: str, db: str, store: SqliteStore, settings: Settings, json: b
             "network unencrypted; use --ssl-certfile, or a proxy that does"
         )
     if not store.read(lambda directory: directory.accounts()):
-        note(
-            "no accounts yet; make one with: "
-            f"fotapool admin account create 0000123456-00001 --licenses 1000 --db {db}"
-        )
+        note(_hint(db))
     if json:
         emit_json({"url": url, "db": db})
     else:
         click.echo(f"listening on {url} with {db}; Ctrl-C stops it")
+
+
+def _hint(db: str) -> str:
+    if db == IN_MEMORY:
+        return (
+            "no accounts, and none can be made: this database is in memory and ends with the "
+            "server; give --db sqlite:///PATH, or use fotapool demo --db sqlite:///:memory:"
+        )
+    return (
+        "no accounts yet; make one with: fotapool admin account create 0000123456-00001 "
+        f"--licenses 1000 --db {shlex.quote(db)}"
+    )
 
 
 def _print_config(context: click.Context, values: dict[str, Any], json: bool) -> None:

@@ -12,8 +12,6 @@ import time
 from collections.abc import Mapping
 from typing import Self, TypeVar
 
-import msgspec
-
 from fotapool.client.errors import (
     AnswerError,
     ApiError,
@@ -34,7 +32,7 @@ from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice
 from fotapool.client.tokens import BEARER, ENVIRONMENT, SESSION, Credentials, Tokens
 from fotapool.client.transport import HttpRequest, Transport, Urllib3Transport
 from fotapool.model import ConfigurationError
-from fotapool.wire import login
+from fotapool.wire import UNREADABLE, login
 from fotapool.wire.login import TokenAnswer
 
 __all__ = [
@@ -88,8 +86,8 @@ class Client:
     up to `max_retries` times, after a broken connection and after 429, 502, 503 and 504; writes
     only where the server did not take them: no connection, 429, or 503 with Retry-After.
 
-    Raises ConfigurationError for a base URL that is none; the first call raises it for
-    credentials that are missing.
+    Raises ConfigurationError for a base URL, token or time that is none; the first call raises
+    it for credentials that are missing.
     """
 
     def __init__(
@@ -114,6 +112,11 @@ class Client:
             access_token=_given("access_token", access_token),
             session_token=_given("session_token", session_token),
         )
+        if timeout_s <= 0 or max_retries < 0:
+            raise ConfigurationError(
+                f"timeout_s {timeout_s} and max_retries {max_retries}: use a time above 0 and "
+                "a number of retries from 0"
+            )
         self._credentials = credentials
         self._origin = _origin(_given("base_url", base_url) or PRODUCTION)
         self._timeout_s = timeout_s
@@ -138,7 +141,17 @@ class Client:
     def perform(self, call: Call[T]) -> T:
         """Carry a call. Raises ApiError, and ConfigurationError before any request."""
         renewed: set[str] = set()
-        attempt = 0
+        for attempt in range(self._max_retries):
+            try:
+                return self._attempt(call, renewed)
+            except ApiError as failure:
+                if not _may_retry(call, failure):
+                    raise
+                time.sleep(_pause_s(failure, attempt))
+        return self._attempt(call, renewed)
+
+    def _attempt(self, call: Call[T], renewed: set[str]) -> T:
+        """Send a call, and again with a new token where one is refused and was not yet renewed."""
         while True:
             tokens = self._tokens.get()
             headers = {
@@ -149,17 +162,10 @@ class Client:
                 return _read(call, self._send(call.method, call.path, headers, call.body))
             except AnswerError as error:
                 which = self._tokens.refused(error)
-                if which is not None and which not in renewed:
-                    renewed.add(which)
-                    self._tokens.renew(which, tokens[which])
-                    continue
-                failure: ApiError = error
-            except ConnectionFailed as error:
-                failure = error
-            if attempt >= self._max_retries or not _may_retry(call, failure):
-                raise failure
-            time.sleep(_pause_s(failure, attempt))
-            attempt += 1
+                if which is None or which in renewed:
+                    raise
+            renewed.add(which)
+            self._tokens.renew(which, tokens[which])
 
     def _send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
@@ -209,7 +215,7 @@ def _origin(base_url: str) -> str:
 def _read(call: Call[T], response: Response) -> T:
     try:
         return call.read(response.body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise UnexpectedAnswer(response, f"Unreadable answer ({error})") from error
 
 

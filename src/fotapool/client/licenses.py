@@ -151,6 +151,9 @@ def _change(
 
 
 def _path(version: str, account: str) -> str:
+    if account in ("", ".", ".."):
+        # No URL can carry these: it would name another path.
+        raise ValueError(f"account {account!r}: no account has this name")
     return f"/api/fota/{version}/licenses/{quote(account, safe='')}"
 
 

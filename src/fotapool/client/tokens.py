@@ -38,6 +38,15 @@ class Credentials:
     access_token: str
     session_token: str
 
+    def __post_init__(self) -> None:
+        for name in ("access_token", "session_token"):
+            value: str = getattr(self, name)
+            if not (value.isascii() and value.isprintable()) or " " in value:
+                raise ConfigurationError(
+                    f"{name} (or {ENVIRONMENT[name]}): it holds a blank, a line break or another "
+                    "character that no token has"
+                )
+
     def check(self) -> None:
         """Raises ConfigurationError naming everything that is missing."""
         missing: list[str] = []
@@ -124,7 +133,14 @@ class Tokens:
     def _renew_session(self) -> None:
         def log_in() -> None:
             self._session = ""
-            self._session = self._log_in(self._bearer)
+            try:
+                self._session = self._log_in(self._bearer)
+            except Unauthorized:
+                # The bearer has died, which says nothing about the login: fetch another, once.
+                if not self._credentials.can_fetch_token:
+                    raise
+                self._renew_bearer()
+                self._session = self._log_in(self._bearer)
 
         self._once(log_in)
 

@@ -18,6 +18,7 @@ from fotapool.model.devices import (
 )
 from fotapool.model.errors import (
     AlreadyExists,
+    CannotListen,
     ConfigurationError,
     FleetFileError,
     FotapoolError,
@@ -67,6 +68,7 @@ __all__ = [
     "AccountKey",
     "AccountSummary",
     "AlreadyExists",
+    "CannotListen",
     "Change",
     "Clock",
     "Command",

@@ -3,11 +3,13 @@
 FotapoolError
 ├── ConfigurationError         something needed was not given, or not sensibly
 ├── Refused                    a request as a whole is refused (says which Refusal)
+├── CannotListen               a server's address is taken, or is none
 ├── NotFound                   an account or credential named by an operator is not there
 ├── AlreadyExists              ... or is there already
 ├── FleetFileError             a fleet file cannot be read at all
 ├── StoreError                 the store could not: nothing was done
 │   ├── StoreBusy              ... because another process held it, or the queue is full
+│   ├── StoreDamaged           ... because what is stored there cannot be read
 │   └── StoreUnusable          ... and will not: wrong file, newer version, second server
 └── (the client's errors, in `client/errors.py`)
 """
@@ -41,11 +43,14 @@ class Refusal(Enum):
     DEVICE_ID_INVALID = "the cursor is not a device id"
     CURSOR_UNKNOWN = "the cursor is not a device of the account"
     INDEX_TOO_HIGH = "the index exceeds the number of devices"
+    REQUEST_MALFORMED = "what was sent is no HTTP request"
+    HEAD_TOO_LARGE = "the request line and headers are larger than the limit"
     PATH_UNKNOWN = "no such path"
     METHOD_UNKNOWN = "the path does not answer this method"
     BODY_TOO_LARGE = "the body is larger than the limit"
     BODY_TOO_SLOW = "the body did not arrive in time"
     BUSY = "the server cannot take the request now; nothing was done"
+    OUTCOME_UNKNOWN = "the server stopped before it knew what became of the request"
     INTERNAL = "the server failed"
 
 
@@ -64,6 +69,10 @@ class Refused(FotapoolError):
         super().__init__(refusal.value)
         self.refusal = refusal
         self.limit = limit
+
+
+class CannotListen(FotapoolError):
+    """A server's address is taken, or is none of this machine's."""
 
 
 class NotFound(FotapoolError):

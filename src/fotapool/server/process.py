@@ -16,7 +16,7 @@ import uvicorn
 from fotapool.api import Api
 from fotapool.auth import Auth
 from fotapool.ledger import Ledger
-from fotapool.model import Clock, ConfigurationError
+from fotapool.model import CannotListen, Clock, ConfigurationError
 from fotapool.server.http import BoundedHttp
 from fotapool.server.settings import Settings
 from fotapool.server.shell import make_app
@@ -143,7 +143,7 @@ def _uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
 def bind(host: str, port: int, *, tries: int = 1) -> socket.socket:
     """A listening socket; with `tries` above 1 the next free port where one is busy.
 
-    Raises ConfigurationError in one line.
+    Raises CannotListen.
     """
     for candidate in range(port, port + tries):
         try:
@@ -151,11 +151,16 @@ def bind(host: str, port: int, *, tries: int = 1) -> socket.socket:
         except OSError as error:
             if error.errno == errno.EADDRINUSE and candidate < port + tries - 1:
                 continue
-            raise ConfigurationError(
-                f"cannot listen on {host} port {candidate}: {error.strerror or error}; "
-                "choose another with --host and --port"
-            ) from error
+            raise _cannot_listen(host, candidate, error.strerror or str(error)) from error
+        except UnicodeError as error:
+            raise _cannot_listen(host, candidate, "this is no host name") from error
     raise AssertionError("unreachable")
+
+
+def _cannot_listen(host: str, port: int, why: str) -> CannotListen:
+    return CannotListen(
+        f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,9 +25,14 @@ from fotapool.model import Refusal, Refused, StoreError
 from fotapool.server.log import LOGGER, log_fields
 from fotapool.server.settings import Settings
 
+T = TypeVar("T")
+
 DRAIN_S = 2.0
 """How long what a client still sends is thrown away, so that it reads our refusal and no reset."""
 PROBE_EVERY_S = 1.0
+
+ANONYMOUS_BYTES_MAX = 65_536
+"""What a body may hold before its sender has proved who it is."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _EXCHANGE = "fotapool.exchange"
@@ -42,6 +48,8 @@ class Exchange:
     started_s: float
     status: int = 0
     body_bytes: int = 0
+    body_read: bool = False
+    writing: bool = False
     log: dict[str, str] = field(default_factory=dict)
 
 
@@ -63,6 +71,7 @@ def make_app(
         routes=[Route("/healthz", health.alive), Route("/readyz", health.ready)],
         exception_handlers={HTTPException: _refuse_page},
     )
+    pages.router.redirect_slashes = False
     shell = Shell(api, executor, settings)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,7 +149,7 @@ class Shell:
         self._api = api
         self._executor = executor
         self._settings = settings
-        self._waiting = _Waiting(settings.queue_requests_max, settings.queue_bytes_max)
+        self._room = _Room(settings.queue_requests_max, settings.queue_bytes_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope[_EXCHANGE]
@@ -148,12 +157,16 @@ class Shell:
             reply = await self._answer(scope, receive, exchange)
         except Refused as refused:
             reply = refuse(_path(scope), refused.refusal, limit=refused.limit)
-            if refused.refusal in (Refusal.BODY_TOO_LARGE, Refusal.BODY_TOO_SLOW):
+            if not exchange.body_read:
                 await _refuse_body(receive, send, reply)
                 return
         except _ClientGone:
             exchange.status = _CLIENT_GONE
             return
+        except asyncio.CancelledError:
+            # The server stops and its grace is over. A write that was begun goes on by itself.
+            unknown = Refusal.OUTCOME_UNKNOWN if exchange.writing else Refusal.BUSY
+            reply = refuse(_path(scope), unknown, headers=(("Connection", "close"),))
         except Exception:  # noqa: BLE001 -- logged, and answered as documented
             LOGGER.exception("the server failed", extra={"fields": {"request": exchange.shown_id}})
             reply = refuse(_path(scope), Refusal.INTERNAL)
@@ -163,23 +176,26 @@ class Shell:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        expected = _expected_bytes(headers, self._settings.body_bytes_max)
-        with self._waiting.admit(expected):
-            body = await self._read_body(receive)
-            query = scope["query_string"].decode("latin-1")
-            found = self._api.find(
-                Request(
-                    scope["method"], _path(scope), query, headers, body, exchange.id, exchange.log
-                )
+        query = scope["query_string"].decode("latin-1")
+        found = self._api.find(
+            Request(
+                scope["method"], _path(scope), query, headers, b"", exchange.id, log=exchange.log
             )
-            return await self._carry_out(found) if isinstance(found, Call) else found
+        )
+        if isinstance(found, Reply):
+            return found
+        with self._room.held() as held:
+            body = await self._read_body(receive, found, held)
+            exchange.body_read = True
+            held.add_request()
+            return await self._carry_out(found.with_body(body), exchange)
 
-    async def _carry_out(self, call: Call) -> Reply:
+    async def _carry_out(self, call: Call, exchange: Exchange) -> Reply:
+        exchange.writing = call.route.writes
         if self._api.opens_at_once(call):
             opened = self._api.open(call)
         else:
-            loop = asyncio.get_running_loop()
-            opened = await loop.run_in_executor(self._executor, self._api.open, call)
+            opened = await self._in_thread(self._api.open, call)
         if isinstance(opened, Pending):
             # What the future ends with, an error too, is for the reply to say.
             with suppress(Exception):
@@ -187,41 +203,68 @@ class Shell:
             return opened.reply(opened.change)
         return opened
 
-    async def _read_body(self, receive: Receive) -> bytes:
+    async def _read_body(self, receive: Receive, call: Call, held: _Held) -> bytes:
         limit = self._settings.body_bytes_max
-        chunks: list[bytes] = []
-        size = 0
+        if call.route.role is None:
+            limit = min(limit, ANONYMOUS_BYTES_MAX)
+        if _declared_bytes(call.request.headers) > limit:
+            raise Refused(Refusal.BODY_TOO_LARGE, limit=limit)
+        body = bytearray()
+        known = False
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
                 async for chunk in _chunks(receive):
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > limit:
+                    held.add_bytes(len(chunk))
+                    body += chunk
+                    if len(body) > limit:
                         raise Refused(Refusal.BODY_TOO_LARGE, limit=limit)
+                    if len(body) > ANONYMOUS_BYTES_MAX and not known:
+                        await self._in_thread(self._api.identify, call)
+                        known = True
         except TimeoutError:
             raise Refused(Refusal.BODY_TOO_SLOW) from None
-        return b"".join(chunks)
+        return bytes(body)
+
+    async def _in_thread(self, function: Callable[[Call], T], call: Call) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, call)
 
 
-class _Waiting:
-    """What is under way in this process, bounded in number and bytes."""
+class _Room:
+    """What is under way in this process, bounded in number of requests and bytes of bodies."""
 
     def __init__(self, requests_max: int, bytes_max: int) -> None:
-        self._requests_left = requests_max
-        self._bytes_left = bytes_max
+        self.requests_left = requests_max
+        self.bytes_left = bytes_max
 
     @contextmanager
-    def admit(self, size: int) -> Iterator[None]:
-        """Hold a place for a request of this size. Raises Refused when there is none."""
-        if self._requests_left < 1 or self._bytes_left < size:
-            raise Refused(Refusal.BUSY)
-        self._requests_left -= 1
-        self._bytes_left -= size
+    def held(self) -> Iterator[_Held]:
+        held = _Held(self)
         try:
-            yield
+            yield held
         finally:
-            self._requests_left += 1
-            self._bytes_left += size
+            self.requests_left += held.requests
+            self.bytes_left += held.bytes
+
+
+@dataclass(slots=True)
+class _Held:
+    """The room that one request takes up. Adding raises Refused when there is none left."""
+
+    room: _Room
+    requests: int = 0
+    bytes: int = 0
+
+    def add_bytes(self, size: int) -> None:
+        if self.room.bytes_left < size:
+            raise Refused(Refusal.BUSY)
+        self.room.bytes_left -= size
+        self.bytes += size
+
+    def add_request(self) -> None:
+        if self.room.requests_left < 1:
+            raise Refused(Refusal.BUSY)
+        self.room.requests_left -= 1
+        self.requests += 1
 
 
 class Health:
@@ -292,14 +335,9 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-def _expected_bytes(headers: Mapping[str, str], limit: int) -> int:
-    """How large the body says it is. Raises Refused before reading one that is too large."""
-    if "transfer-encoding" in headers:
-        return limit
-    length = headers.get("content-length", "0")
-    if int(length) > limit:
-        raise Refused(Refusal.BODY_TOO_LARGE, limit=limit)
-    return int(length)
+def _declared_bytes(headers: Mapping[str, str]) -> int:
+    """How large the body says it is; 0 where it does not."""
+    return int(headers.get("content-length", "0"))
 
 
 def _path(scope: Scope) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fotapool.model import (
     Account,
@@ -138,14 +138,14 @@ class SqliteStore:
         command: Command,
         apply: Callable[[SqliteTx, Sequence[Command]], Sequence[Change | Refused]],
     ) -> Future[Change]:
-        future: Future[Change] = Future()
-        self._group.put(Write(future, command, apply))
-        return future
+        entry: Write[SqliteTx] = Write(_uncancellable(), command, apply)
+        self._group.put(entry)
+        return entry.future
 
     def write(self, job: Callable[[SqliteTx], T]) -> Future[T]:
-        future: Future[T] = Future()
-        self._group.put(Job(future, job))
-        return future
+        entry: Job[SqliteTx] = Job(_uncancellable(), job)
+        self._group.put(entry)
+        return entry.future
 
     def read(self, job: Callable[[SqliteSnapshot], T]) -> T:
         """Run a job that only reads, on this thread, in one snapshot. Raises StoreError."""
@@ -198,6 +198,13 @@ class SqliteStore:
         connection = open_connection(self.path)
         connection.execute("PRAGMA query_only = 1")
         return connection
+
+
+def _uncancellable() -> Future[Any]:
+    """A future that its waiter cannot cancel: what is queued will be done, waited for or not."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
 
 
 @contextmanager

@@ -3,3 +3,7 @@
 What a file here has published is frozen by golden bodies in tests/wire; it may grow operations,
 never change one.
 """
+
+from fotapool.wire._json import UNREADABLE
+
+__all__ = ["UNREADABLE"]

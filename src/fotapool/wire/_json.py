@@ -42,8 +42,8 @@ REMOVE_REASONS: Reasons = {
 
 encode = msgspec.json.Encoder().encode
 
-# A body nested deep enough exhausts the stack instead of the grammar.
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What reading bytes as JSON raises: one nested deep enough exhausts the stack, not the grammar."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _texts = msgspec.json.Decoder(list[str])
@@ -68,7 +68,7 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
     """The members of a JSON object. Raises Refused for anything else (`Input binding error`)."""
     try:
         return _fields.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Refused(Refusal.BODY_UNREADABLE) from None
 
 
@@ -85,7 +85,7 @@ def read_device_list(fields: Mapping[str, msgspec.Raw], items_max: int) -> list[
         raise Refused(Refusal.DEVICE_LIST_EMPTY)
     try:
         items = _texts.decode(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Refused(_why_unreadable(raw)) from None
     if not items:
         raise Refused(Refusal.DEVICE_LIST_EMPTY)
@@ -100,7 +100,7 @@ def _why_unreadable(raw: msgspec.Raw) -> Refusal:
     """No list at all is an empty one; a list of something else cannot be bound."""
     try:
         is_list = isinstance(_anything.decode(raw), list)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Refusal.BODY_UNREADABLE
     return Refusal.BODY_UNREADABLE if is_list else Refusal.DEVICE_LIST_EMPTY
 
@@ -149,6 +149,38 @@ def parse_times(texts: Sequence[str | None]) -> list[datetime | None]:
     """Many moments at once; a page has few distinct ones."""
     known = {text: parse_time(text) for text in set(texts)}
     return [known[text] for text in texts]
+
+
+def parse_or_keep(texts: Sequence[str | None]) -> list[datetime | str | None]:
+    """Many moments at once, each as its text where that is no time."""
+    known = {text: parse_time(text) or text or None for text in set(texts)}
+    return [known[text] for text in texts]
+
+
+class ReadItem(msgspec.Struct, gc=False):
+    """One device's verdict as a client reads it: whichever spellings the server uses."""
+
+    deviceId: str
+    status: str
+    resultReason: str | None = None
+    Reason: str | None = None
+    reason: str | None = None
+    updatedTime: str | None = None
+    recentAttemptTime: str | None = None
+    nextAttemptTime: str | None = None
+
+    @property
+    def said(self) -> str | None:
+        """The reason under its other two names."""
+        return self.Reason or self.reason
+
+
+def read_total(lic_total_count: int | None, lic_count: int | None) -> int:
+    """The subscription's size, which servers print under either name. Raises ValidationError."""
+    total = lic_count if lic_total_count is None else lic_total_count
+    if total is None:
+        raise msgspec.ValidationError("Object missing required field `licTotalCount`")
+    return total
 
 
 def read_verdicts(

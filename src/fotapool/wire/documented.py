@@ -66,15 +66,15 @@ class LicenseResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceResult1(msgspec.Struct, frozen=True):
-    """One device's verdict as v3 prints it."""
+    """One device's verdict as v3 prints it. A time is its text as received where it is none."""
 
     device_id: str
     status: str
     result_reason: str | None = None
     reason: str | None = None
-    updated_time: datetime | None = None
-    recent_attempt_time: datetime | None = None
-    next_attempt_time: datetime | None = None
+    updated_time: datetime | str | None = None
+    recent_attempt_time: datetime | str | None = None
+    next_attempt_time: datetime | str | None = None
 
 
 class LicenseResponse1(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from enum import Enum
 import msgspec
 
 from fotapool.model import Refusal
-from fotapool.wire._json import encode
+from fotapool.wire._json import UNREADABLE, encode
 
 
 class Shape(Enum):
@@ -84,6 +84,10 @@ ERRORS: dict[Refusal, Row] = {
         400, _PARAMETER, "accountName in the body is not the account in the path"
     ),
     Refusal.DEVICE_LIST_TOO_LONG: Row(400, _PARAMETER, "Device list exceeds {limit} devices"),
+    Refusal.REQUEST_MALFORMED: Row(400, "BAD_REQUEST", "This is no HTTP/1.1 request."),
+    Refusal.HEAD_TOO_LARGE: Row(
+        431, "HEADERS_TOO_LARGE", "The request line and headers are too large."
+    ),
     Refusal.PATH_UNKNOWN: Row(404, "NOT_FOUND", "No such path."),
     Refusal.METHOD_UNKNOWN: Row(
         405, "METHOD_NOT_ALLOWED", "This path does not answer this method; see the Allow header."
@@ -92,6 +96,9 @@ ERRORS: dict[Refusal, Row] = {
     Refusal.BODY_TOO_LARGE: Row(413, "PAYLOAD_TOO_LARGE", "The body exceeds {limit} bytes."),
     Refusal.BUSY: Row(
         503, "SERVICE_UNAVAILABLE", "The request was not carried out; try it again later."
+    ),
+    Refusal.OUTCOME_UNKNOWN: Row(
+        503, "OUTCOME_UNKNOWN", "It is not known whether the request was carried out."
     ),
 }
 
@@ -136,7 +143,7 @@ def read_error(status: int, body: bytes) -> tuple[str | None, str | None, Refusa
     """
     try:
         read = _error.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return None, None, None
     if read.fault is not None:
         code, message = str(read.fault.code), read.fault.message

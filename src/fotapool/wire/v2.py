@@ -8,12 +8,14 @@ from fotapool.model import Change, Cursor, Outcome, Page, Refusal, Refused, Verb
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
+    ReadItem,
     encode,
     find_field,
     read_device_cursor,
     read_device_list,
     read_device_page,
     read_fields,
+    read_total,
     rfc3339,
     spell,
     write_device_page,
@@ -45,8 +47,9 @@ class _Change(msgspec.Struct, gc=False, rename="camel"):
 class _Answer(msgspec.Struct, rename="camel"):
     account_name: str
     lic_used_count: int
-    lic_total_count: int
-    device_list: tuple[DeviceResult, ...] | None = None
+    lic_count: int | None = None
+    lic_total_count: int | None = None
+    device_list: list[ReadItem] | None = None
 
 
 _answer = msgspec.json.Decoder(_Answer)
@@ -108,7 +111,10 @@ def read_change(body: bytes) -> LicenseResponse:
     read = _answer.decode(body)
     return LicenseResponse(
         account_name=read.account_name,
-        lic_total_count=read.lic_total_count,
+        lic_total_count=read_total(read.lic_total_count, read.lic_count),
         lic_used_count=read.lic_used_count,
-        device_list=read.device_list or (),
+        device_list=tuple(
+            DeviceResult(item.deviceId, item.status, item.resultReason or item.said)
+            for item in read.device_list or ()
+        ),
     )

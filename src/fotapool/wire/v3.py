@@ -11,13 +11,16 @@ from fotapool.model import Change, Cursor, Outcome, Page, Verb
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
+    ReadItem,
     encode,
     go_style,
+    parse_or_keep,
     parse_times,
     read_device_cursor,
     read_device_list,
     read_device_page,
     read_fields,
+    read_total,
     read_verdicts,
     rfc3339,
     spell,
@@ -60,22 +63,12 @@ class _Change(msgspec.Struct, gc=False, rename="camel"):
     device_list: list[_Item]
 
 
-class _ReadItem(msgspec.Struct, gc=False):
-    deviceId: str
-    status: str
-    resultReason: str | None = None
-    Reason: str | None = None
-    updatedTime: str | None = None
-    recentAttemptTime: str | None = None
-    nextAttemptTime: str | None = None
-
-
 class _Answer(msgspec.Struct, rename="camel"):
     account_name: str
     lic_used_count: int
     lic_count: int | None = None
     lic_total_count: int | None = None
-    device_list: list[_ReadItem] | None = None
+    device_list: list[ReadItem] | None = None
 
 
 _answer = msgspec.json.Decoder(_Answer)
@@ -138,20 +131,17 @@ def read_moments(page: LicenseSummary) -> list[datetime | None]:
 def read_change(body: bytes) -> LicenseResponse1:
     """The answer to an assign or remove, as a client reads it. Raises msgspec.DecodeError."""
     read = _answer.decode(body)
-    total = read.lic_count if read.lic_total_count is None else read.lic_total_count
-    if total is None:
-        raise msgspec.ValidationError("Object missing required field `licTotalCount`")
     items = read.device_list or []
-    updated = parse_times([item.updatedTime for item in items])
-    recent = parse_times([item.recentAttemptTime for item in items])
-    upcoming = parse_times([item.nextAttemptTime for item in items])
+    updated = parse_or_keep([item.updatedTime for item in items])
+    recent = parse_or_keep([item.recentAttemptTime for item in items])
+    upcoming = parse_or_keep([item.nextAttemptTime for item in items])
     return LicenseResponse1(
         account_name=read.account_name,
         lic_count=read.lic_count,
-        lic_total_count=total,
+        lic_total_count=read_total(read.lic_total_count, read.lic_count),
         lic_used_count=read.lic_used_count,
         device_list=tuple(
-            DeviceResult1(item.deviceId, item.status, item.resultReason, item.Reason, *times)
+            DeviceResult1(item.deviceId, item.status, item.resultReason, item.said, *times)
             for item, *times in zip(items, updated, recent, upcoming, strict=True)
         ),
     )
