@@ -16,13 +16,14 @@ from typing import Any
 import click
 import pytest
 
-from fotapool import cli as cli_package
 from fotapool.auth import FAILED_LOGINS_MAX, LOCK_MS, SESSION_IDLE_MS, TOKEN_LIFE_MS
 from fotapool.bulk import RowProblem
+from fotapool.cli import _options
 from fotapool.cli._options import DEFAULT_DB
 from fotapool.cli.admin import IMPORT_DEVICES_MAX
 from fotapool.client.tokens import ENVIRONMENT
 from fotapool.ledger import LICENSES_MAX, PAGE_SIZE_MAX
+from fotapool.ledger.verify import Wrong
 from fotapool.model import ITEM_LENGTH_MAX, Outcome, Refusal, Verb
 from fotapool.server.http import HEAD_BYTES_MAX, HEAD_TIMEOUT_S
 from fotapool.server.settings import Settings
@@ -108,17 +109,23 @@ def test_the_exit_codes_are_the_ones_listed() -> None:
     codes = [int(row[0]) for row in table("docs/reference/cli.md", "Exit code")]
 
     assert codes == [
-        cli_package.DONE,
-        cli_package.SOME_REFUSED,
-        cli_package.USAGE,
-        cli_package.COULD_NOT,
-        cli_package.INTERRUPTED,
+        _options.DONE,
+        _options.SOME_REFUSED,
+        _options.USAGE,
+        _options.COULD_NOT,
+        _options.UNSOUND,
+        _options.INTERRUPTED,
     ]
 
 
-def test_the_codes_of_bad_rows_are_listed() -> None:
-    assert table("docs/reference/cli.md", "Code") == [
-        [problem.code, problem.value] for problem in RowProblem
+@pytest.mark.parametrize(
+    ("section", "codes"), [("Fleet files", RowProblem), ("What verify finds", Wrong)]
+)
+def test_the_codes_are_listed(section: str, codes: type[RowProblem | Wrong]) -> None:
+    after = text_of("docs/reference/cli.md").partition(f"## {section}")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^\| `(\w+)` \| (.+) \|$", after, re.MULTILINE) == [
+        (known.code, known.value) for known in codes
     ]
 
 

@@ -125,6 +125,7 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
         "async",
         "postgres",
         "cli",
+        "proof",
         "testing",
         "all",
     }
@@ -201,6 +202,11 @@ def test_the_cli_without_the_server_says_what_to_install(new_venv: NewVenv, tmp_
         folder, "fotapool", "admin", "account", "create", "x", "--licenses", "1", cwd=tmp_path
     )
     assert made.stdout == "account x has 1 licenses (MRC)\n", made.stderr
+    done = run(folder, "fotapool", "admin", "signing-key", "k.pem", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        3,
+        'fotapool: this needs cryptography; install it with: pip install "fotapool[proof]"\n',
+    )
     for command in ("serve", "demo"):
         done = run(folder, "fotapool", command, "--db", "sqlite:///other.db", cwd=tmp_path)
         assert (done.returncode, done.stdout) == (3, "")

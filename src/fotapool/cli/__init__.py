@@ -12,12 +12,11 @@ from collections.abc import Sequence
 
 import click
 
+from fotapool.cli._options import COULD_NOT, DONE, INTERRUPTED, USAGE
 from fotapool.cli.admin import admin
 from fotapool.cli.demo import demo
 from fotapool.cli.serve import serve
 from fotapool.model import ConfigurationError, FotapoolError
-
-DONE, SOME_REFUSED, USAGE, COULD_NOT, INTERRUPTED = 0, 1, 2, 3, 130
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (click.UsageError, USAGE),
@@ -31,7 +30,8 @@ TRACEBACK = "FOTAPOOL_TRACEBACK"
 
 EPILOG = """\
 \b
-Exit codes: 0 done, 1 some devices refused, 2 usage, 3 could not, 130 interrupted.
+Exit codes: 0 done, 1 some devices refused, 2 usage, 3 could not, 4 a ledger is not sound,
+130 interrupted.
 Every option is also an environment variable: --log-format is FOTAPOOL_LOG_FORMAT.
 """
 
@@ -77,6 +77,6 @@ def _message(error: BaseException) -> str:
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         return "interrupted"
     if isinstance(error, ModuleNotFoundError):
-        extra = "cli" if error.name == "rich" else "server"
+        extra = {"rich": "cli", "cryptography": "proof"}.get(str(error.name), "server")
         return f'this needs {error.name}; install it with: pip install "fotapool[{extra}]"'
     return f"internal error: {type(error).__name__}: {error}; {TRACEBACK}=1 shows where"

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 import msgspec
 
-from fotapool.model import ConfigurationError
+from fotapool.model import AccountKey, ConfigurationError, NotFound
 
 if TYPE_CHECKING:
     from fotapool.store import SqliteStore
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+DONE, SOME_REFUSED, USAGE, COULD_NOT, UNSOUND, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""Exit codes (docs/reference/cli.md)."""
 
 PREFIX = "FOTAPOOL_"
 DEFAULT_DB = "sqlite:///fotapool.db"
@@ -97,19 +100,32 @@ def note(message: str) -> None:
 
 
 @contextmanager
-def opened_store(url: str) -> Iterator[SqliteStore]:
-    """The store of an administration command. Raises ConfigurationError, StoreError."""
-    from fotapool.store import open_store
+def opened_store(url: str, *, must_exist: bool = False) -> Iterator[SqliteStore]:
+    """The store of an administration command, made where it need not exist already.
+
+    Raises ConfigurationError, NotFound, StoreError.
+    """
+    from fotapool.store import database_exists, open_store
 
     if url == IN_MEMORY:
         raise ConfigurationError(
             "a database in memory ends with this command; give --db sqlite:///PATH"
         )
+    if must_exist and not database_exists(url):
+        raise NotFound(f"there is no database at {url}; name it with --db")
     store = open_store(url, clock=clock)
     try:
         yield store
     finally:
         store.close()
+
+
+def find_account(store: SqliteStore, name: str) -> AccountKey:
+    """An account by its name. Raises NotFound."""
+    found = store.read(lambda snapshot: snapshot.find_account(name))
+    if found is None:
+        raise NotFound(f"there is no account {name}; see `fotapool admin account list`")
+    return found
 
 
 def actor() -> str:

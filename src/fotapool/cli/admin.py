@@ -16,23 +16,26 @@ import click
 
 from fotapool.bulk import BadRow, read_fleet
 from fotapool.cli._options import (
+    DONE,
+    SOME_REFUSED,
     actor,
     clock,
     db_option,
     emit_json,
     emit_table,
+    find_account,
     note,
     opened_store,
     option,
     output_options,
 )
+from fotapool.cli.proof import make_checkpoint, make_signing_key, verify_ledgers
 from fotapool.model import (
     AccountKey,
     AccountSummary,
     Command,
     Credential,
     DeviceList,
-    NotFound,
     Outcome,
     PurchaseType,
     Role,
@@ -50,7 +53,7 @@ PROGRESS_EVERY_S = 2.0
 
 @click.group()
 def admin() -> None:
-    """Administer a database: accounts, devices, credentials."""
+    """Administer a database: accounts, devices, credentials, proof."""
 
 
 @admin.group()
@@ -66,6 +69,11 @@ def device() -> None:
 @admin.group()
 def credential() -> None:
     """Who may call the API, for which accounts."""
+
+
+admin.add_command(verify_ledgers)
+admin.add_command(make_checkpoint)
+admin.add_command(make_signing_key)
 
 
 @account.command("create")
@@ -141,7 +149,7 @@ def import_devices(account: str, file: str, db: str, json: bool) -> int:
     refused with their line; the others are imported all the same.
     """
     with opened_store(db) as store:
-        key = _find_account(store, account)
+        key = find_account(store, account)
         # Read whole before the first write: a file that breaks in the middle imports nothing.
         imeis, refused = _read_devices(file)
         registered = sum(_register(store, key, imeis))
@@ -161,7 +169,7 @@ def import_devices(account: str, file: str, db: str, json: bool) -> int:
             f"account {account}: {registered:,} devices registered, {already:,} already there, "
             f"{len(refused):,} rows refused"
         )
-    return 1 if refused else 0
+    return SOME_REFUSED if refused else DONE
 
 
 def _read_devices(file: str) -> tuple[array[int], list[BadRow]]:
@@ -194,13 +202,6 @@ def _register(store: SqliteStore, key: AccountKey, imeis: array[int]) -> Iterato
             told_s = time.monotonic()
             note(f"{start + len(batch):,} of {len(imeis):,} devices")
         yield made.count(Outcome.REGISTERED)
-
-
-def _find_account(store: SqliteStore, name: str) -> AccountKey:
-    found = store.read(lambda directory: directory.find_account(name))
-    if found is None:
-        raise NotFound(f"there is no account {name}; see `fotapool admin account list`")
-    return found
 
 
 @credential.command("create")

@@ -42,14 +42,14 @@ class Snapshot(Protocol):
         """Up to `count` whole changes after a sequence, ascending. Raises StoreDamaged."""
         ...
 
-    def licenses(self, account_id: int, after_imei: int, count: int) -> list[License]:
-        """Up to `count` licenses after a device, by IMEI."""
+    def licenses(self, account_id: int, after: int, until: int | None, count: int) -> list[License]:
+        """Up to `count` licenses of the devices after one and until another, by IMEI."""
         ...
 
     def intervals(
-        self, account_id: int, after_imei: int, after_sequence: int, count: int
+        self, account_id: int, after: tuple[int, int], until: int | None, count: int
     ) -> list[Interval]:
-        """Up to `count` ended licenses after a device's license of a sequence, by both."""
+        """The same of ended licenses; `after` is a device and the sequence of its license."""
         ...
 
     def damage(self) -> str:

@@ -6,6 +6,7 @@ FotapoolError
 ├── CannotListen               a server's address is taken, or is none
 ├── NotFound                   an account or credential named by an operator is not there
 ├── AlreadyExists              ... or is there already
+├── CheckpointInvalid          a checkpoint is none, or not signed by the key that was named
 ├── FleetFileError             a fleet file cannot be read at all
 ├── StoreError                 the store could not: nothing was done
 │   ├── StoreBusy              ... because another process held it, or the queue is full
@@ -81,6 +82,10 @@ class NotFound(FotapoolError):
 
 class AlreadyExists(FotapoolError):
     """An operator asked to create what is there already."""
+
+
+class CheckpointInvalid(FotapoolError):
+    """A file is no checkpoint, or not signed by the key that was named."""
 
 
 class FleetFileError(FotapoolError):

@@ -152,6 +152,15 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where an account's ledger stood at some time: its last change and that change's hash."""
+
+    account: str
+    sequence: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """Where a page begins: after an IMEI, at an offset (v1 only), or with neither at the start."""
 

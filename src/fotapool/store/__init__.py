@@ -8,9 +8,15 @@ from fotapool.model import Clock, ConfigurationError
 from fotapool.store.sqlite import SqliteStore
 from fotapool.store.sqlite_file import sole_server
 
-__all__ = ["SqliteStore", "open_store", "sole_server"]
+__all__ = ["SqliteStore", "database_exists", "open_store", "sole_server"]
 
 _SQLITE = "sqlite:///"
+
+
+def database_exists(url: str) -> bool:
+    """Whether a URL names a database that was made already. Raises ConfigurationError."""
+    path = _path(url)
+    return path is not None and path.exists()
 
 
 def open_store(url: str, *, clock: Clock) -> SqliteStore:
@@ -20,10 +26,15 @@ def open_store(url: str, *, clock: Clock) -> SqliteStore:
     path, `sqlite:///:memory:` a database that ends with the process. Raises ConfigurationError
     for any other URL, StoreUnusable for a file that will not do.
     """
+    return SqliteStore(_path(url), clock=clock)
+
+
+def _path(url: str) -> Path | None:
+    """The file a URL names; None for a database in memory."""
     if not url.startswith(_SQLITE) or url == _SQLITE:
         raise ConfigurationError(
             f"database URL {url!r}: use sqlite:///PATH (an absolute path has four slashes) "
             "or sqlite:///:memory:"
         )
     path = url.removeprefix(_SQLITE)
-    return SqliteStore(None if path == ":memory:" else Path(path), clock=clock)
+    return None if path == ":memory:" else Path(path)

@@ -30,7 +30,13 @@ from fotapool.model import (
 )
 from fotapool.store import statements as sql
 from fotapool.store.group import GroupCommit, Job, Write
-from fotapool.store.sqlite_file import MIGRATIONS, Migration, open_connection, prepare_file
+from fotapool.store.sqlite_file import (
+    MIGRATIONS,
+    Migration,
+    is_damage,
+    open_connection,
+    prepare_file,
+)
 from fotapool.store.sqlite_snapshot import SqliteSnapshot, array
 
 T = TypeVar("T")
@@ -219,7 +225,7 @@ def _errors_mapped() -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise StoreBusy("another process holds the database; nothing was done") from error
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if is_damage(error):
             raise StoreDamaged(f"the database is damaged: {error}") from error
         raise StoreError(f"the database could not do it ({error}); nothing was done") from error
 

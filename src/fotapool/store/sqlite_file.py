@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO
 
-from fotapool.model import Clock, StoreUnusable
+from fotapool.model import Clock, StoreDamaged, StoreUnusable
 from fotapool.store import statements as sql
 
 SQLITE_VERSION_MIN = (3, 38, 0)
@@ -73,7 +73,8 @@ def _statements(text: str) -> Iterator[str]:
 
 
 def prepare_file(path: Path, clock: Clock, migrations: Sequence[Migration]) -> None:
-    """Make the file or bring it up to date. Raises StoreUnusable, and then leaves it untouched.
+    """Make the file or bring it up to date. Raises StoreUnusable, and then leaves it
+    untouched; StoreDamaged where what stands in it cannot be read.
 
     An older file is first copied beside itself.
     """
@@ -96,7 +97,14 @@ def prepare_file(path: Path, clock: Clock, migrations: Sequence[Migration]) -> N
                 if migration.number > found:
                     migration.apply(connection, clock)
     except sqlite3.Error as error:
-        raise StoreUnusable(f"{path}: {error}") from error
+        kind = StoreDamaged if is_damage(error) else StoreUnusable
+        raise kind(f"{path}: {error}") from error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether it is the file's content that the engine stumbled over."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def _check_header(path: Path, newest: int) -> None:

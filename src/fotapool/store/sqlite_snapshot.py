@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from fotapool.model import (
+    IMEI_DIGITS,
     Account,
     AccountKey,
     AccountSummary,
@@ -78,21 +79,27 @@ class SqliteSnapshot(SqliteDirectory):
         rows = self._connection.execute(sql.CHANGES_AFTER, (account.id, after, count))
         return [_change(account, row) for row in rows]
 
-    def licenses(self, account_id: int, after_imei: int, count: int) -> list[License]:
-        rows = self._connection.execute(sql.LICENSES_AFTER, (account_id, after_imei, count))
+    def licenses(self, account_id: int, after: int, until: int | None, count: int) -> list[License]:
+        rows = self._connection.execute(
+            sql.LICENSES_BETWEEN, (account_id, after, _upto(until), count)
+        )
         return [License(*row) for row in rows]
 
     def intervals(
-        self, account_id: int, after_imei: int, after_sequence: int, count: int
+        self, account_id: int, after: tuple[int, int], until: int | None, count: int
     ) -> list[Interval]:
         rows = self._connection.execute(
-            sql.SPANS_AFTER, (account_id, after_imei, after_sequence, count)
+            sql.SPANS_BETWEEN, (account_id, *after, _upto(until), count)
         )
         return [Interval(*row) for row in rows]
 
     def damage(self) -> str:
         (told,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         return "" if told == "ok" else str(told)
+
+
+def _upto(imei: int | None) -> int:
+    return 10**IMEI_DIGITS if imei is None else imei
 
 
 def array(imeis: Sequence[int]) -> str:

@@ -110,14 +110,15 @@ FROM change
 
 CHANGES_AFTER = _CHANGE + "WHERE account = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 
-LICENSES_AFTER = """
+LICENSES_BETWEEN = """
 SELECT imei, since_sequence, since_ms FROM license
-WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?
+WHERE account = ? AND imei > ? AND imei <= ? ORDER BY imei LIMIT ?
 """
 
-SPANS_AFTER = """
+SPANS_BETWEEN = """
 SELECT imei, since_sequence, since_ms, until_sequence, until_ms FROM span
-WHERE account = ? AND (imei, since_sequence) > (?, ?) ORDER BY imei, since_sequence LIMIT ?
+WHERE account = ? AND (imei, since_sequence) > (?, ?) AND imei <= ?
+ORDER BY imei, since_sequence LIMIT ?
 """
 
 # --- directory tables ------------------------------------------------------------------------

@@ -1,0 +1,389 @@
+"""Verify: a ledger that was touched anywhere is found out, and a sound one is not accused."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fotapool.ledger.chain import seal
+from fotapool.ledger.verify import FINDINGS_MAX, Report, verify
+from fotapool.model import AccountKey, Checkpoint, StoreError, Verb
+from fotapool.store import SqliteStore
+from world import ACCOUNT, NOON_MS, Clock, World, imeis
+
+DEVICES = imeis(40)
+NAMES = [f"{imei:015d}" for imei in DEVICES]
+A = NAMES[0]
+
+
+def report_of(world: World, account: AccountKey, **settings: Any) -> Report:
+    return world.store.read(lambda snapshot: verify(snapshot, account, **settings))
+
+
+def found(report: Report) -> list[tuple[int, str, int | None]]:
+    return [(finding.sequence, finding.wrong.code, finding.imei) for finding in report.findings]
+
+
+def live_a_little(world: World) -> AccountKey:
+    """Changes 3 to 9 of an account: all verdicts there are, one device that came and went twice."""
+    account = world.add_account(licenses=30, devices=DEVICES[:39])
+    for verb, items in [
+        (Verb.ASSIGN, [*NAMES[:25], "x", A]),
+        (Verb.REMOVE, [*NAMES[:5], NAMES[30], "ä,b"]),
+        (Verb.ASSIGN, [A, NAMES[39]]),
+        (Verb.REMOVE, [A]),
+        (Verb.ASSIGN, NAMES[20:]),
+        (Verb.ASSIGN, ["nobody"]),
+        (Verb.REMOVE, [NAMES[30]]),
+    ]:
+        world.clock.advance(minutes=1)
+        world.carry_out(account, verb, items)
+    return account
+
+
+def execute(world: World, statement: str, *arguments: object) -> None:
+    world.store.write(lambda tx: tx._connection.execute(statement, arguments)).result()
+
+
+def test_a_sound_ledger(world: World) -> None:
+    account = live_a_little(world)
+    other = world.add_account("other", licenses=1, devices=[1])
+
+    report = report_of(world, account)
+
+    assert (report.changes, report.verdicts, report.findings) == (
+        9,
+        39 + 27 + 7 + 2 + 1 + 20 + 2,
+        (),
+    )
+    assert report.first_wrong is None
+    assert report.head == world.store.read(lambda snapshot: snapshot.account(account.id)).head
+    assert report_of(world, other).findings == ()
+
+
+@pytest.mark.parametrize("devices_max", [1, 2, 5, 10, 100])
+def test_memory_decides_how_often_it_is_read_and_nothing_else(
+    world: World, devices_max: int
+) -> None:
+    account = live_a_little(world)
+    assert report_of(world, account, devices_max=devices_max).findings == ()
+
+    execute(world, "UPDATE license SET since_ms = since_ms + 1 WHERE imei = ?", DEVICES[12])
+    execute(world, "UPDATE span SET until_ms = until_ms + 1 WHERE imei = ?", DEVICES[2])
+    assert sorted(found(report_of(world, account, devices_max=devices_max))) == [
+        (3, "license", DEVICES[12]),
+        (4, "interval", DEVICES[2]),
+    ]
+
+
+# what was done to the tables                                                        first wrong, how, device
+TOUCHED = [
+    ("UPDATE change SET at_ms = at_ms - 1 WHERE sequence = 5",                          5, "hash", None),
+    ("UPDATE change SET actor = 'somebody' WHERE sequence = 4",                         4, "hash", None),
+    ("UPDATE change SET outcomes = x'0d0d' WHERE sequence = 5",                         5, "hash", None),
+    ("UPDATE change SET outcomes = x'0d' WHERE sequence = 5",                           5, "unreadable", None),
+    ("UPDATE change SET devices = x'00' WHERE sequence = 5",                            5, "unreadable", None),
+    ("UPDATE change SET verb = 99 WHERE sequence = 6",                                  6, "unreadable", None),
+    ("UPDATE change SET verb = 3 WHERE sequence = 6",                                   6, "hash", None),
+    ("UPDATE change SET used = used + 1 WHERE sequence = 3",                            3, "hash", None),
+    ("UPDATE change SET used = 99 WHERE sequence = 3",                                  3, "unreadable", None),
+    ("UPDATE change SET detail = 'x' WHERE sequence = 1",                               1, "hash", None),
+    ("UPDATE change SET hash = zeroblob(32) WHERE sequence = 7",                        7, "hash", None),
+    ("DELETE FROM change WHERE sequence = 1",                                           1, "missing", None),
+    ("DELETE FROM change WHERE sequence = 5",                                           5, "missing", None),
+    ("DELETE FROM change WHERE sequence = 9",                                           9, "missing", None),
+    ("DELETE FROM change",                                                              1, "missing", None),
+    ("UPDATE change SET sequence = 10 WHERE sequence = 9",                              9, "missing", None),
+    ("UPDATE account SET used = used - 1",                                              9, "account", None),
+    ("UPDATE account SET total = total + 1",                                            9, "account", None),
+    ("UPDATE account SET head = zeroblob(32)",                                          9, "account", None),
+    ("UPDATE account SET changed_at_ms = changed_at_ms - 1",                            9, "account", None),
+    ("UPDATE account SET sequence = 10",                                               10, "missing", None),
+    ("UPDATE account SET sequence = 8",                                                 9, "account", None),
+    ("DELETE FROM account",                                                             9, "account", None),
+    ("UPDATE license SET since_ms = 0 WHERE imei = 990003425730007",                    3, "license", DEVICES[7]),
+    ("UPDATE license SET since_sequence = 7 WHERE imei = 990003425730007",              3, "license", DEVICES[7]),
+    ("UPDATE license SET since_sequence = 99 WHERE imei = 990003425730007",             3, "license", DEVICES[7]),
+    ("DELETE FROM license WHERE imei = 990003425730008",                                3, "license", DEVICES[8]),
+    ("INSERT INTO license VALUES (1, 5, 0, 99)",                                        9, "license", 5),
+    ("UPDATE span SET until_sequence = 9 WHERE imei = 990003425730002",                 4, "interval", DEVICES[2]),
+    ("UPDATE span SET since_ms = 0 WHERE imei = 990003425730002",                       4, "interval", DEVICES[2]),
+    ("DELETE FROM span WHERE imei = 990003425730002",                                   4, "interval", DEVICES[2]),
+    ("INSERT INTO span VALUES (1, 5, 0, 0, 2, 3)",                                      2, "interval", 5),
+    ("UPDATE account_name SET name = 'renamed'",                                        1, "hash", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "sequence", "code", "imei"), TOUCHED)
+def test_whatever_is_touched_is_found(
+    small_world: World, statement: str, sequence: int, code: str, imei: int | None
+) -> None:
+    account = live_a_little(small_world)
+    execute(small_world, statement)
+    (account,) = small_world.store.read(lambda snapshot: snapshot.accounts())
+
+    report = report_of(small_world, account)
+
+    assert found(report) == [(sequence, code, imei)]
+    assert report.first_wrong == sequence
+
+
+def test_two_rows_that_were_swapped(small_world: World) -> None:
+    account = live_a_little(small_world)
+    for moved, to in ((4, 100), (5, 4), (100, 5)):
+        execute(small_world, "UPDATE change SET sequence = ? WHERE sequence = ?", to, moved)
+
+    assert found(report_of(small_world, account)) == [(4, "hash", None)]
+
+
+def test_many_findings_are_cut_short(small_world: World) -> None:
+    account = small_world.add_account(licenses=100, devices=imeis(60))
+    small_world.carry_out(account, Verb.ASSIGN, list(map(str, imeis(60))))
+    execute(small_world, "UPDATE license SET since_ms = 0")
+
+    assert len(report_of(small_world, account).findings) == FINDINGS_MAX
+
+
+def rewrite(world: World, account: AccountKey, until: int) -> None:
+    """What somebody who can write the file would do: cut the tail and make all else fit."""
+    changes = world.store.read(lambda snapshot: snapshot.changes(account, 0, 1000))
+    last = changes[until - 1]
+
+    def cut(tx: Any) -> None:
+        tx._connection.execute("DELETE FROM change WHERE sequence > ?", (until,))
+        tx._connection.execute("DELETE FROM license WHERE since_sequence > ?", (until,))
+        reopened = "SELECT account, imei, since_ms, since_sequence FROM span WHERE until_sequence > ? AND since_sequence <= ?"
+        tx._connection.execute(f"INSERT INTO license {reopened}", (until, until))
+        tx._connection.execute("DELETE FROM span WHERE until_sequence > ?", (until,))
+        row = tx.account(account.id)
+        tx.save(
+            replace(
+                row,
+                totals=last.totals,
+                sequence=until,
+                changed_at_ms=last.at_ms,
+                head=last.hash,
+            )
+        )
+
+    world.store.write(cut).result()
+
+
+def test_a_tail_cut_with_care_is_found_by_a_checkpoint_alone(world: World) -> None:
+    account = live_a_little(world)
+    heads = world.store.read(
+        lambda snapshot: {
+            change.sequence: change.hash for change in snapshot.changes(account, 0, 99)
+        }
+    )
+    rewrite(world, account, 6)
+
+    assert found(report_of(world, account)) == []
+    for sequence, expected in [
+        (9, [(7, "checkpoint", None)]),
+        (7, [(7, "checkpoint", None)]),
+        (6, []),
+        (2, []),
+    ]:
+        checkpoint = Checkpoint(ACCOUNT, sequence, heads[sequence])
+        assert found(report_of(world, account, checkpoint=checkpoint)) == expected
+
+    for _ in range(5):  # grown again past where it was, with other changes
+        world.carry_out(account, Verb.ASSIGN, [A])
+    assert found(report_of(world, account)) == []
+    checkpoint = Checkpoint(ACCOUNT, 9, heads[9])
+    assert found(report_of(world, account, checkpoint=checkpoint)) == [(9, "checkpoint", None)]
+
+
+def test_a_history_rewritten_with_all_its_hashes_is_found_by_its_contents(
+    small_world: World,
+) -> None:
+    """Whoever recomputes the chain must also keep the books, and then only a checkpoint tells."""
+    account = live_a_little(small_world)
+
+    def forge(tx: Any) -> None:
+        head = bytes(32)
+        for change in tx.changes(account, 0, 1000):
+            refused = bytes([12]) if change.sequence == 3 else change.outcomes[:1]
+            forged = seal(replace(change, outcomes=refused + change.outcomes[1:]), head)
+            head = forged.hash
+            tx._connection.execute(
+                "UPDATE change SET outcomes = ?, hash = ? WHERE sequence = ?",
+                (forged.outcomes, forged.hash, forged.sequence),
+            )
+        tx._connection.execute("UPDATE account SET head = ?", (head,))
+
+    small_world.store.write(forge).result()
+
+    assert found(report_of(small_world, account)) == [(3, "totals", None)]
+
+
+# --- bytes on the disk -------------------------------------------------------------------------
+
+
+def varint(number: int) -> bytes:
+    assert number < 2**14
+    return bytes([number]) if number < 128 else bytes([128 | number >> 7, number & 127])
+
+
+def record_of(row: tuple[Any, ...]) -> tuple[bytes, list[int]]:
+    """A row as SQLite's file format has it, and where in it each column begins."""
+    kinds, bodies = [], []
+    for value in row:
+        if isinstance(value, int):
+            size = next(
+                size
+                for size in (1, 2, 3, 4, 6, 8)
+                if -(1 << 8 * size - 1) <= value < 1 << 8 * size - 1
+            )
+            small = value in (0, 1)
+            kinds.append(8 + value if small else {1: 1, 2: 2, 3: 3, 4: 4, 6: 5, 8: 6}[size])
+            bodies.append(b"" if small else value.to_bytes(size, "big", signed=True))
+        else:
+            raw = value.encode() if isinstance(value, str) else value
+            kinds.append(2 * len(raw) + (13 if isinstance(value, str) else 12))
+            bodies.append(raw)
+    header = b"".join(map(varint, kinds))
+    header = varint(len(header) + 1) + header
+    starts = [len(header) + sum(map(len, bodies[:at])) for at in range(len(bodies))]
+    return header + b"".join(bodies), starts
+
+
+@pytest.fixture
+def closed(tmp_path: Path, clock: Clock) -> Path:
+    """A database file at rest, all of it in the file itself."""
+    path = tmp_path / "pool.db"
+    world = World(SqliteStore(path, clock=clock), clock)
+    live_a_little(world)
+    world.store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+def is_sound(path: Path) -> bool:
+    try:
+        store = SqliteStore(path, clock=Clock(NOON_MS))
+    except StoreError:
+        return False
+    try:
+        if store.read(lambda snapshot: snapshot.damage()):
+            return False
+        (account,) = store.read(lambda snapshot: snapshot.accounts())
+        return not report_of(World(store, Clock()), account).findings
+    except (StoreError, ValueError):
+        return False
+    finally:
+        store.close()
+
+
+def test_any_byte_of_a_ledger_row_flipped_on_disk_is_found(closed: Path, tmp_path: Path) -> None:
+    """Every byte of a row: its header and every column in it."""
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")  # noqa: T201 -- shown when the test fails
+    chance = random.Random(seed)
+    with closing(sqlite3.connect(closed)) as connection:
+        rows = connection.execute("SELECT * FROM change WHERE sequence > 4").fetchall()
+    record, starts = record_of(chance.choice(rows))
+    whole = closed.read_bytes()
+    at = whole.index(record)
+    assert whole.count(record) == 1
+    assert len(starts) == 13
+    assert is_sound(closed)
+
+    copy = tmp_path / "touched.db"
+    missed = []
+    for offset in range(len(record)):
+        touched = bytearray(whole)
+        touched[at + offset] ^= chance.randrange(1, 256)
+        copy.write_bytes(touched)
+        if is_sound(copy):
+            missed.append(offset)
+    assert missed == []
+
+
+def test_a_page_or_a_file_cut_or_blanked_is_found(closed: Path, tmp_path: Path) -> None:
+    whole = closed.read_bytes()
+    pages = len(whole) // 4096
+    copy = tmp_path / "touched.db"
+    with closing(sqlite3.connect(closed)) as connection:
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'change'"
+        ).fetchone()
+    for size in (len(whole) - 4096, len(whole) - 100, 4096, 50):
+        copy.write_bytes(whole[:size])
+        assert not is_sound(copy), size
+    for page in (root, pages):
+        copy.write_bytes(whole[: (page - 1) * 4096] + bytes(4096) + whole[page * 4096 :])
+        assert not is_sound(copy), page
+    shutil.copy(closed, copy)
+    assert is_sound(copy)
+
+
+# --- at work -----------------------------------------------------------------------------------
+
+
+def test_a_live_database_is_verified_in_one_snapshot(tmp_path: Path, clock: Clock) -> None:
+    store = SqliteStore(tmp_path / "pool.db", clock=clock)
+    world = World(store, clock)
+    account = world.add_account(licenses=30, devices=DEVICES)
+    stop = threading.Event()
+
+    def go_on() -> None:
+        chance = random.Random(1)
+        while not stop.is_set():
+            verb = chance.choice([Verb.ASSIGN, Verb.REMOVE])
+            world.carry_out(account, verb, chance.sample(NAMES, 5))
+
+    writing = threading.Thread(target=go_on)
+    writing.start()
+    try:
+        reports = [report_of(world, account)]
+        while len(reports) < 20 or reports[-1].changes < reports[0].changes + 20:
+            reports.append(report_of(world, account))
+    finally:
+        stop.set()
+        writing.join()
+        store.close()
+
+    assert {report.findings for report in reports} == {()}
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([Verb.ASSIGN, Verb.REMOVE, Verb.REGISTER]),
+        st.lists(st.sampled_from([*NAMES[:8], "x"]), min_size=1, max_size=6),
+        st.integers(-5, 5),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, st.integers(1, 20))
+def test_whatever_happens_the_ledger_is_sound(
+    steps: list[tuple[Verb, list[str], int]], devices_max: int
+) -> None:
+    clock = Clock()
+    store = SqliteStore(None, clock=clock)
+    world = World(store, clock)
+    account = world.add_account(licenses=4, devices=DEVICES[:4])
+    for verb, items, ms in steps:
+        clock.advance(ms=ms)
+        world.carry_out(account, verb, items)
+
+    report = report_of(world, account, devices_max=devices_max)
+    store.close()
+
+    assert report.findings == ()
+    assert report.changes == 2 + len(steps)
