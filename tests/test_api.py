@@ -77,9 +77,8 @@ def test_a_role_may_what_its_row_says_in_its_own_account(
         assert reply.status == 200
     else:
         assert error_of(reply)[:2] == (400, "INVALID_ACCESS")
-        assert scene.logins[Role.VIEWER].get(f"/api/fota/v3/licenses/{ACCOUNT}").headers == (
-            ("Fotapool-Sequence", "2"),
-        )
+        status = scene.logins[Role.VIEWER].get(f"/api/fota/v3/licenses/{ACCOUNT}")
+        assert header_of(status, "Fotapool-Sequence") == "2"
 
 
 @pytest.mark.parametrize("account", [OTHER, "never-made"])
@@ -403,6 +402,114 @@ def test_bad_cursors(operator: Login, cursor: str, first: str, later: str) -> No
 )
 def test_unknown_paths(operator: Login, path: str) -> None:
     assert error_of(operator.get(path)) == (404, "NOT_FOUND", "No such path.")
+
+
+# --- idempotency keys --------------------------------------------------------------------------
+
+LISTS = [[A], [A, "x", A, STRANGE, "ä,b"], [f"{imei:015d}" for imei in range(20)]]
+
+
+@pytest.mark.parametrize("devices", LISTS, ids=["one", "all kinds", "many"])
+@pytest.mark.parametrize("verb", ["assign", "remove"])
+@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
+def test_a_replay_is_the_first_answer_to_the_byte(
+    scene: Scene, operator: Login, version: str, verb: str, devices: list[str]
+) -> None:
+    path = f"/api/fota/{version}/licenses/{ACCOUNT}/{verb}"
+    body = {"deviceList": devices}
+    first = operator.post(path, body, idempotency_key="k")
+    operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [B]})
+    scene.world.clock.advance(minutes=7)
+    sequence = header_of(operator.get(f"/api/fota/v3/licenses/{ACCOUNT}"), "Fotapool-Sequence")
+
+    again = operator.post(path, body, idempotency_key="k")
+
+    assert (again.status, again.body) == (first.status, first.body) == (200, again.body)
+    assert header_of(first, "Idempotency-Replayed") is None
+    assert header_of(again, "Idempotency-Replayed") == "true"
+    kept = [name for name, _ in first.headers]
+    assert [pair for pair in again.headers if pair[0] in kept] == list(first.headers)
+    after = operator.get(f"/api/fota/v3/licenses/{ACCOUNT}")
+    assert header_of(after, "Fotapool-Sequence") == sequence
+
+
+# what is asked the second time             answer
+OTHERS = [
+    ("v3", "assign", [A],      "",           200),
+    ("v3", "assign", [B],      "",           422),
+    ("v3", "assign", [A, A],   "",           422),
+    ("v3", "remove", [A],      "",           422),
+    ("v2", "assign", [A],      "",           422),
+    ("v3", "assign", [A],      "x=1",        422),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("version", "verb", "devices", "query", "status"), OTHERS)
+def test_a_key_is_for_one_request(
+    operator: Login, version: str, verb: str, devices: list[str], query: str, status: int
+) -> None:
+    assign = f"/api/fota/v3/licenses/{ACCOUNT}/assign"
+    operator.post(assign, {"deviceList": [A]}, idempotency_key="k")
+
+    path = f"/api/fota/{version}/licenses/{ACCOUNT}/{verb}"
+    again = operator.post(path, {"deviceList": devices}, query=query, idempotency_key="k")
+
+    assert again.status == status
+    if status == 422:
+        assert error_of(again)[1] == "IDEMPOTENCY_KEY_REUSED"
+        assert (
+            header_of(operator.get(f"/api/fota/v3/licenses/{ACCOUNT}"), "Fotapool-Sequence") == "3"
+        )
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [
+        ("k", 200),
+        (" ", 200),
+        ("~" * 128, 200),
+        ("", 400),
+        ("k" * 129, 400),
+        ("ä", 400),
+        ("a\tb", 400),
+        ("\x7f", 400),
+    ],
+)
+def test_what_a_key_may_be(operator: Login, key: str, status: int) -> None:
+    path = f"/api/fota/v3/licenses/{ACCOUNT}/assign"
+    reply = operator.post(path, {"deviceList": [A]}, idempotency_key=key)
+
+    assert reply.status == status
+    if status == 400:
+        assert error_of(reply)[1] == "IDEMPOTENCY_KEY_INVALID"
+
+
+def test_a_refused_request_leaves_its_key_unused(operator: Login) -> None:
+    path = f"/api/fota/v3/licenses/{ACCOUNT}/assign"
+    assert operator.post(path, {"deviceList": [5]}, idempotency_key="k").status == 400
+    good = operator.post(path, {"deviceList": [A]}, idempotency_key="k")
+
+    assert (good.status, header_of(good, "Idempotency-Replayed")) == (200, None)
+
+
+def test_a_replay_needs_the_rights_of_today(scene: Scene, operator: Login) -> None:
+    path = f"/api/fota/v3/licenses/{ACCOUNT}/assign"
+    operator.post(path, {"deviceList": [A]}, idempotency_key="k")
+
+    def again(login: Login) -> tuple[int, str | None]:
+        reply = login.post(path, {"deviceList": [A]}, idempotency_key="k")
+        return reply.status, header_of(reply, "Idempotency-Replayed")
+
+    assert again(scene.logins[Role.VIEWER]) == (400, None)
+    assert again(scene.foreign) == (400, None)
+    assert again(scene.logins[Role.ADMIN]) == (200, "true")
+    scene.world.store.write(
+        lambda tx: tx._connection.execute("UPDATE account SET active = 0")
+    ).result()
+    assert again(operator) == (200, "true")
+    scene.world.credentials.revoke(operator.secrets.username)
+    scene.world.auth.forget()
+    assert again(operator) == (401, None)
 
 
 @pytest.mark.parametrize("version", ["v1", "v2", "v3"])

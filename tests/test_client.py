@@ -462,6 +462,60 @@ def test_what_is_tried_again(first: Response | Exception, reads: bool, writes: b
         assert len(script.sent) == 1 + again
 
 
+KEEPS = {"fotapool-idempotency": "24h"}
+UNKNOWN = answer(503, {"errorCode": "OUTCOME_UNKNOWN", "errorMessage": "?"})
+
+
+@pytest.mark.parametrize("first", [BROKEN, SLOW, UNKNOWN, answer(502), answer(504)])
+def test_a_server_that_keeps_keys_is_asked_again_under_the_same_one(
+    first: Response | Exception,
+) -> None:
+    shown = Response(200, KEEPS, json.dumps(PAGE).encode())
+    made = Response(
+        200,
+        {"fotapool-change": "7", "idempotency-replayed": "true", **KEEPS},
+        json.dumps(CHANGE).encode(),
+    )
+    client, script = ready(shown, first, made, made)
+    client.licenses.status("a")
+    change = client.licenses.assign("a", [A])
+    client.licenses.assign("a", [A])
+
+    keys = [request.headers.get("Idempotency-Key") for request in script.sent]
+    assert (change.change, change.replayed) == (7, True)
+    assert keys[0] is None
+    assert keys[1] == keys[2] != keys[3]
+    assert all(key and len(key) == 32 for key in keys[1:])
+
+
+def test_a_key_of_ones_own_is_sent_as_it_is() -> None:
+    client, script = ready(answer(200, CHANGE), answer(200, CHANGE))
+    client.licenses.assign("a", [A], idempotency_key="nightly 7")
+    change = client.licenses.remove("a", [A], idempotency_key="nightly 8")
+
+    assert [request.headers["Idempotency-Key"] for request in script.sent] == [
+        "nightly 7",
+        "nightly 8",
+    ]
+    assert (change.change, change.replayed) == (None, False)
+
+
+def test_asking_again_after_a_crash_gives_the_answer_of_then(small_world: World) -> None:
+    world = small_world
+    world.add_account(licenses=2, devices=[int(A), int(B)])
+    login = world.add_login()
+    with world.serving() as url:
+        with login.client(url) as client:
+            first = client.licenses.assign(ACCOUNT, [A], idempotency_key="job 1")
+            client.licenses.remove(ACCOUNT, [A])
+        with login.client(url) as client:
+            again = client.licenses.assign(ACCOUNT, [A], idempotency_key="job 1")
+            used = client.licenses.status(ACCOUNT).used
+
+    assert (first.replayed, again.replayed, used) == (False, True, 0)
+    assert (again.change, again.verdicts, again.used) == (first.change, first.verdicts, 1)
+
+
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_retries_come_to_an_end(retries: int, no_pauses: list[float]) -> None:
     client, script = ready(*[answer(503)] * 9, max_retries=retries)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fotapool.ledger.rules import Decision, decide
+from fotapool.ledger.rules import Decision, Replay, decide
 from fotapool.model import (
     Account,
     AccountKey,
     Command,
     DeviceList,
     Facts,
+    IdempotencyKey,
+    KeyUse,
     Outcome,
     Refusal,
     Totals,
@@ -43,7 +45,7 @@ def facts(**kinds: set[int]) -> Facts:
     return Facts(**{name: frozenset(devices) for name, devices in kinds.items()})
 
 
-def verdicts(decision: Decision | Refusal) -> list[str]:
+def verdicts(decision: Decision | Replay | Refusal) -> list[str]:
     assert isinstance(decision, Decision)
     return [Outcome(outcome).word for outcome in decision.outcomes]
 
@@ -292,3 +294,49 @@ def test_decide_agrees_with_a_model_that_takes_one_device_at_a_time(
         assert verdicts(decision) == [ask(item) for item in items]
         assert isinstance(decision, Decision)
         assert decision.totals == Totals(total, len(model.licensed))
+
+
+# --- idempotency keys --------------------------------------------------------------------------
+
+
+def keyed(text: str, fingerprint: bytes, *items: int | str) -> Command:
+    return replace(command(Verb.ASSIGN, *items), key=IdempotencyKey(text, fingerprint))
+
+
+def told(decided: list[Decision | Replay | Refusal]) -> list[str]:
+    return [
+        f"change {settled.sequence}"
+        if isinstance(settled, Decision)
+        else f"again {settled.sequence}"
+        if isinstance(settled, Replay)
+        else settled.name
+        for settled in decided
+    ]
+
+
+# known of the keys            active  requests: key, what they ask             told
+KEYS = [
+    ({},                        True,  [("k", b"1")],                           ["change 8"]),
+    ({},                        True,  [("k", b"1"), ("k", b"1")],              ["change 8", "again 8"]),
+    ({},                        True,  [("k", b"1"), ("k", b"2")],              ["change 8", "KEY_REUSED"]),
+    ({},                        True,  [("k", b"1"), ("K", b"1")],              ["change 8", "change 9"]),
+    ({},                        True,  [("k", b"1"), ("j", b"2"), ("k", b"1")], ["change 8", "change 9", "again 8"]),
+    ({"k": KeyUse(b"1", 3)},    True,  [("k", b"1")],                           ["again 3"]),
+    ({"k": KeyUse(b"1", 3)},    True,  [("k", b"2")],                           ["KEY_REUSED"]),
+    ({"k": KeyUse(b"1", 3)},    True,  [("k", b"2"), ("k", b"1")],              ["KEY_REUSED", "again 3"]),
+    ({"k": KeyUse(b"1", 3)},    True,  [("j", b"1"), ("k", b"1")],              ["change 8", "again 3"]),
+    ({"k": KeyUse(b"1", 3)},    False, [("k", b"1"), ("j", b"1")],              ["again 3", "ACCOUNT_INACTIVE"]),
+    ({},                        False, [("k", b"1"), ("k", b"1")],              ["ACCOUNT_INACTIVE", "ACCOUNT_INACTIVE"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("uses", "active", "requests", "expected"), KEYS)
+def test_a_key_is_carried_out_once(
+    uses: dict[str, KeyUse],
+    active: bool,
+    requests: list[tuple[str, bytes]],
+    expected: list[str],
+) -> None:
+    commands = [keyed(text, fingerprint, A) for text, fingerprint in requests]
+
+    assert told(decide(account(9, active=active), facts(), commands, 5, uses)) == expected

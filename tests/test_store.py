@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from fotapool.model import (
     Command,
     Cursor,
     DeviceList,
+    IdempotencyKey,
     NotFound,
     PurchaseType,
+    Refusal,
     Refused,
     StoreError,
     Totals,
@@ -240,7 +243,7 @@ def submit_all(
 
 
 def assign(account: AccountKey, *devices: int) -> Command:
-    return Command(account, Verb.ASSIGN, DeviceList.of(devices), "me", bytes(16))
+    return Command(account, Verb.ASSIGN, DeviceList.of(list(devices)), "me", bytes(16))
 
 
 def test_requests_that_wait_together_are_decided_together_and_in_order(world: World) -> None:
@@ -334,6 +337,117 @@ def test_a_decision_that_the_tables_contradict_is_not_written(world: World) -> N
     with pytest.raises(RuntimeError, match="wrote 0 rows where 1"):
         world.store.write(lambda tx: tx.remove(account.id, [1], 9, 9)).result(10)
     check_books(world, account)
+
+
+# --- idempotency keys --------------------------------------------------------------------------
+
+
+def ask_with(world: World, account: AccountKey, text: str, *devices: int) -> Change:
+    key = IdempotencyKey(text, bytes(devices))
+    return world.ledger.submit(replace(assign(account, *devices), key=key)).result(10)
+
+
+def test_a_replay_gives_the_change_of_then_and_writes_nothing(world: World) -> None:
+    account = world.add_account(licenses=9, devices=[1, 2, 3])
+    first = ask_with(world, account, "k", 1, 2)
+    world.carry_out(account, Verb.REMOVE, ["000000000000001"])
+    world.clock.advance(minutes=5)
+
+    again = ask_with(world, account, "k", 1, 2)
+
+    assert again == replace(first, replayed=True)
+    assert world.totals(account) == Totals(9, 1)
+    check_books(world, account)
+
+
+def test_a_key_belongs_to_its_account_and_its_request(world: World) -> None:
+    account = world.add_account(licenses=9, devices=[1, 2])
+    other = world.add_account("other", licenses=9, devices=[1])
+    ask_with(world, account, "k", 1)
+
+    assert not ask_with(world, other, "k", 1).replayed
+    with pytest.raises(Refused) as caught:
+        ask_with(world, account, "k", 2)
+    assert caught.value.refusal is Refusal.KEY_REUSED
+
+
+def test_requests_with_one_key_at_once_are_carried_out_once(world: World) -> None:
+    account = world.add_account(licenses=9, devices=range(1, 9))
+    key = IdempotencyKey("k", b"1")
+    commands = [replace(assign(account, 1), key=key) for _ in range(5)]
+    commands.insert(3, replace(assign(account, 2), key=IdempotencyKey("k", b"2")))
+
+    futures = submit_all(world, commands)
+    answers = [future.exception(10) or future.result() for future in futures]
+
+    assert [getattr(answer, "replayed", "refused") for answer in answers] == [
+        False,
+        True,
+        True,
+        "refused",
+        True,
+        True,
+    ]
+    assert {answer.sequence for answer in answers if isinstance(answer, Change)} == {3}
+    check_books(world, account)
+
+
+def test_a_request_that_fails_leaves_its_key_unused(world: World) -> None:
+    account = world.add_account(licenses=9, devices=[1])
+    keyed = replace(assign(account, 1), key=IdempotencyKey("k", b"1"))
+
+    def broken(tx: Tx, commands: Sequence[Command]) -> Sequence[Answer]:
+        world.ledger._carry_out(tx, commands)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with pytest.raises(StoreError):
+        world.store.submit(keyed, broken).result(10)
+    execute(world, "UPDATE account SET active = 0")
+    assert world.refusal_of_command(keyed).refusal is Refusal.ACCOUNT_INACTIVE
+    execute(world, "UPDATE account SET active = 1")
+    assert not world.ledger.submit(keyed).result(10).replayed
+
+
+# hours later   replayed
+WINDOW = [
+    (0,         True),
+    (24,        True),
+    (31.9,      True),   # noon 16:03 that day: the next day ends 31 h 56 min later
+    (32,        False),
+    (24 * 365,  False),
+    (-24 * 365, True),   # a clock that goes back: the account's own time stands still
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hours", "replayed"), WINDOW)
+def test_a_key_is_kept_until_the_next_day_is_over(
+    world: World, hours: float, replayed: bool
+) -> None:
+    account = world.add_account(licenses=9, devices=[1])
+    ask_with(world, account, "k", 1)
+    world.clock.advance(minutes=hours * 60)
+
+    assert ask_with(world, account, "k", 1).replayed is replayed
+    assert ask_with(world, account, "k", 1).replayed
+    check_books(world, account)
+
+
+def test_keys_are_forgotten_a_few_at_a_time(world: World) -> None:
+    account = world.add_account(licenses=9, devices=[1])
+    for number in range(150):
+        ask_with(world, account, f"k{number}", 1)
+    world.clock.advance(minutes=3 * 24 * 60)
+
+    left = []
+    for number in range(4):
+        ask_with(world, account, f"later {number}", 1)
+        left.append(rows_of(world, "SELECT count(*) FROM idempotency")[0][0])
+
+    assert left == [87, 24, 3, 4]
+
+
+def execute(world: World, statement: str) -> None:
+    world.store.write(lambda tx: tx._connection.execute(statement)).result(10)
 
 
 def test_a_closed_store_refuses_and_what_was_queued_is_done(tmp_path: Path, clock: Clock) -> None:

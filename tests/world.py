@@ -94,11 +94,14 @@ class World:
         return self.store.read(lambda snapshot: snapshot.page(account, cursor, size))
 
     def refusal_of(self, account: AccountKey, verb: Verb, items: Sequence[str]) -> Refused:
-        try:
-            self.carry_out(account, verb, items)
-        except Refused as refused:
-            return refused
-        raise AssertionError("not refused")
+        return self.refusal_of_command(
+            Command(account, verb, DeviceList.parse(items), "cli:test", os.urandom(16))
+        )
+
+    def refusal_of_command(self, command: Command) -> Refused:
+        refused = self.ledger.submit(command).exception(10)
+        assert isinstance(refused, Refused), refused
+        return refused
 
     def log_in(self, secrets: Secrets) -> Login:
         identity = self.auth.identify(
@@ -149,9 +152,10 @@ class Login:
     def get(self, path: str, query: str = "") -> Reply:
         return self.world.ask("GET", path, query=query, headers=self.headers)
 
-    def post(self, path: str, body: object) -> Reply:
+    def post(self, path: str, body: object, *, query: str = "", **headers: str) -> Reply:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.world.ask("POST", path, body=raw, headers=self.headers)
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.world.ask("POST", path, body=raw, query=query, headers=self.headers | more)
 
     def client(self, url: str, **settings: Any) -> Client:
         return client_of(self.secrets, url, **settings)

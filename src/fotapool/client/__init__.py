@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import random
 import time
+import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Self, TypeVar
 
 from fotapool.client.errors import (
@@ -68,6 +70,9 @@ BACKOFF_S = 0.5
 BACKOFF_MAX_S = 8.0
 RETRY_AFTER_MAX_S = 60.0
 
+KEYS_KEPT_HEADER = "fotapool-idempotency"
+"""By this header of an answer a server tells that it keeps idempotency keys."""
+
 _TOKEN_PATH = "/api/ts/v1/oauth2/token"  # noqa: S105 -- a path
 _LOGIN_PATH = "/api/m2m/v1/session/login"
 
@@ -83,8 +88,10 @@ class Client:
     the vendor's production host by default.
 
     Each of the two tokens is renewed once per call when it is refused. Reads are tried again,
-    up to `max_retries` times, after a broken connection and after 429, 502, 503 and 504; writes
-    only where the server did not take them: no connection, 429, or 503 with Retry-After.
+    up to `max_retries` times, after a broken connection and after 429, 502, 503 and 504. Every
+    write carries an idempotency key, the same for each of its attempts; a server that has shown
+    to keep keys is asked again like that too. Any other only where it did not take the write: no
+    connection, 429, or 503 with Retry-After.
 
     Raises ConfigurationError for a base URL, token or time that is none; the first call raises
     it for credentials that are missing.
@@ -123,6 +130,7 @@ class Client:
         self._max_retries = max_retries
         self._transport = transport if transport is not None else Urllib3Transport()
         self._tokens = Tokens(credentials, fetch_token=self._fetch_token, log_in=self._log_in)
+        self._keeps_keys = False
         self.licenses = LicensesController(self)
 
     def __enter__(self) -> Self:
@@ -141,11 +149,13 @@ class Client:
     def perform(self, call: Call[T]) -> T:
         """Carry a call. Raises ApiError, and ConfigurationError before any request."""
         renewed: set[str] = set()
+        if call.method == "POST" and call.key is None:
+            call = replace(call, key=uuid.uuid4().hex)
         for attempt in range(self._max_retries):
             try:
                 return self._attempt(call, renewed)
             except ApiError as failure:
-                if not _may_retry(call, failure):
+                if not _may_retry(call, failure, keyed=self._keeps_keys):
                     raise
                 time.sleep(_pause_s(failure, attempt))
         return self._attempt(call, renewed)
@@ -158,6 +168,8 @@ class Client:
                 "Authorization": f"Bearer {tokens[BEARER]}",
                 "VZ-M2M-Token": tokens[SESSION],
             }
+            if call.key is not None:
+                headers["Idempotency-Key"] = call.key
             try:
                 return _read(call, self._send(call.method, call.path, headers, call.body))
             except AnswerError as error:
@@ -177,6 +189,7 @@ class Client:
             named["Content-Type"] = "application/json"
         request = HttpRequest(method, self._origin + path, {**named, **headers}, body)
         response = self._transport.send(request, self._timeout_s)
+        self._keeps_keys = self._keeps_keys or KEYS_KEPT_HEADER in response.headers
         if not 200 <= response.status_code < 300:
             raise error_of(response)
         return response
@@ -188,12 +201,12 @@ class Client:
             "Content-Type": "application/x-www-form-urlencoded",
         }
         body = login.write_form(grant_type="client_credentials")
-        call = Call("POST", _TOKEN_PATH, login.read_token)
+        call = Call("POST", _TOKEN_PATH, lambda response: login.read_token(response.body))
         return _read(call, self._send("POST", _TOKEN_PATH, headers, body))
 
     def _log_in(self, bearer: str) -> str:
         body = login.write_login(self._credentials.username, self._credentials.password)
-        call = Call("POST", _LOGIN_PATH, login.read_session)
+        call = Call("POST", _LOGIN_PATH, lambda response: login.read_session(response.body))
         headers = {"Authorization": f"Bearer {bearer}"}
         return _read(call, self._send("POST", _LOGIN_PATH, headers, body))
 
@@ -214,19 +227,20 @@ def _origin(base_url: str) -> str:
 
 def _read(call: Call[T], response: Response) -> T:
     try:
-        return call.read(response.body)
+        return call.read(response)
     except UNREADABLE as error:
         raise UnexpectedAnswer(response, f"Unreadable answer ({error})") from error
 
 
-def _may_retry(call: Call[T], failure: ApiError) -> bool:
+def _may_retry(call: Call[T], failure: ApiError, *, keyed: bool) -> bool:
     """Whether sending again cannot do a thing twice, and may help."""
+    repeatable = call.method == "GET" or keyed
     if isinstance(failure, ConnectionFailed):
-        return call.method == "GET" or not failure.sent
+        return repeatable or not failure.sent
     if not isinstance(failure, AnswerError):
         return False
     status = failure.response_code
-    if call.method == "GET":
+    if repeatable:
         return status in (429, 502, 503, 504)
     return status == 429 or (status == 503 and "retry-after" in failure.response.headers)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from fotapool.client.errors import ApiError
+from fotapool.client.errors import ApiError, Response
 from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice, Verdict
 from fotapool.model import Verb
 from fotapool.wire import v2, v3
@@ -28,12 +28,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """What to send, and how to read the answer. `read` raises msgspec.DecodeError."""
+    """What to send, and how to read the answer. `read` raises msgspec.DecodeError.
+
+    Every write carries an idempotency key; `key` is the caller's own.
+    """
 
     method: str
     path: str
-    read: Callable[[bytes], T]
+    read: Callable[[Response], T]
     body: bytes | None = None
+    key: str | None = None
 
 
 class Performer(Protocol):
@@ -96,22 +100,26 @@ class LicensesController:
 
     # --- plainer -----------------------------------------------------------------------------
 
-    def assign(self, account: str, imeis: Iterable[str]) -> LicenseChange:
+    def assign(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> LicenseChange:
         """Assign a license to each device: totals after it and a verdict per item, in order.
 
-        A device that has one already is a success and costs nothing. Raises ApiError when the
-        request as a whole fails.
+        A device that has one already is a success and costs nothing. With an
+        `idempotency_key` of your own you may ask again after a crash: a server that keeps keys
+        carries the request out once and repeats its answer. Raises ApiError when the request as
+        a whole fails.
         """
-        answer = self.assign_fota_licenses_to_devices_1(account, _request(imeis))
-        return _read_change(Verb.ASSIGN, answer)
+        return self._performer.perform(_plain_change(account, Verb.ASSIGN, imeis, idempotency_key))
 
-    def remove(self, account: str, imeis: Iterable[str]) -> LicenseChange:
+    def remove(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> LicenseChange:
         """Take the license of each device: totals after it and a verdict per item, in order.
 
-        Raises ApiError when the request as a whole fails.
+        `idempotency_key` as for `assign`. Raises ApiError when the request as a whole fails.
         """
-        answer = self.remove_licenses_from_devices_1(account, _request(imeis))
-        return _read_change(Verb.REMOVE, answer)
+        return self._performer.perform(_plain_change(account, Verb.REMOVE, imeis, idempotency_key))
 
     def status(self, account: str) -> AccountStatus:
         """The account's totals, and the first page of its licensed devices. Raises ApiError."""
@@ -141,13 +149,22 @@ def _page(
     read: Callable[[bytes], LicenseSummary], version: str, account: str, cursor: str | None
 ) -> Call[LicenseSummary]:
     query = "" if cursor is None else "?" + urlencode({"lastSeenDeviceId": cursor})
-    return Call("GET", _path(version, account) + query, read)
+    return Call("GET", _path(version, account) + query, lambda response: read(response.body))
 
 
 def _change(
     read: Callable[[bytes], T], version: str, account: str, verb: str, body: bytes
 ) -> Call[T]:
-    return Call("POST", f"{_path(version, account)}/{verb}", read, body)
+    path = f"{_path(version, account)}/{verb}"
+    return Call("POST", path, lambda response: read(response.body), body)
+
+
+def _plain_change(
+    account: str, verb: Verb, imeis: Iterable[str], key: str | None
+) -> Call[LicenseChange]:
+    path = f"{_path('v3', account)}/{verb.word}"
+    body = v3.write_request(_request(imeis))
+    return Call("POST", path, lambda response: _read_change(verb, response), body, key)
 
 
 def _path(version: str, account: str) -> str:
@@ -172,7 +189,8 @@ def _request(imeis: Iterable[str]) -> LicensesAssignedRemovedRequest:
     return LicensesAssignedRemovedRequest(device_list=list(imeis))
 
 
-def _read_change(verb: Verb, answer: LicenseResponse1) -> LicenseChange:
+def _read_change(verb: Verb, response: Response) -> LicenseChange:
+    answer = v3.read_change(response.body)
     outcomes = v3.read_outcomes(verb, answer.device_list)
     return LicenseChange(
         account=answer.account_name,
@@ -182,7 +200,13 @@ def _read_change(verb: Verb, answer: LicenseResponse1) -> LicenseChange:
             Verdict(item.device_id, outcome, item.status, item.result_reason or item.reason or "")
             for item, outcome in zip(answer.device_list, outcomes, strict=True)
         ),
+        change=_read_sequence(response.headers.get("fotapool-change", "")),
+        replayed=response.headers.get("idempotency-replayed") == "true",
     )
+
+
+def _read_sequence(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _read_devices(page: LicenseSummary) -> Iterator[LicensedDevice]:

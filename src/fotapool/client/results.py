@@ -25,12 +25,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class LicenseChange:
-    """The answer to an assign or remove: the account's totals after it, a verdict per item."""
+    """The answer to an assign or remove: the account's totals after it, a verdict per item.
+
+    `change` is its number in the account's ledger, None from a server that keeps none;
+    `replayed` tells that the request had been carried out before, under the same idempotency
+    key, and that this is its answer of then.
+    """
 
     account: str
     total: int
     used: int
     verdicts: tuple[Verdict, ...]
+    change: int | None = None
+    replayed: bool = False
 
     @property
     def free(self) -> int:

@@ -8,12 +8,12 @@ real clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
 from fotapool.ledger.chain import GENESIS, seal
-from fotapool.ledger.rules import Decision, decide
+from fotapool.ledger.rules import Decision, Replay, decide, time_of
 from fotapool.ledger.store import Snapshot, Store, Tx
 from fotapool.model import (
     ACCOUNT_NAME,
@@ -25,6 +25,8 @@ from fotapool.model import (
     ConfigurationError,
     Cursor,
     DeviceList,
+    Facts,
+    KeyUse,
     Page,
     PurchaseType,
     Refusal,
@@ -39,6 +41,12 @@ PAGE_SIZE_MAX = 1000
 """Devices a status page holds at most; not settable by a client (docs/reference/protocol.md R4)."""
 
 LICENSES_MAX = 10**9
+
+DAY_MS = 86_400_000
+KEY_DAYS_KEPT = 1
+"""Whole days for which an idempotency key is kept after the day of its change (R11)."""
+KEYS_FORGOTTEN_AT_ONCE = 64
+"""Twice what one group can add, so that forgetting keeps up."""
 
 
 class Ledger:
@@ -106,17 +114,65 @@ class Ledger:
 
     def _carry_out(self, tx: Tx, commands: Sequence[Command]) -> Sequence[Change | Refused]:
         """Gather, decide, write: the whole of a group, inside one transaction."""
+        now_ms = self._clock()
         account = tx.account(commands[0].account.id)
-        imeis = [imei for command in commands for imei in command.devices.imeis if imei >= 0]
-        decided = decide(account, tx.gather(account.id, imeis), commands, self._clock())
+        facts, uses = _gather(tx, account, commands, time_of(account, now_ms))
+        decided = decide(account, facts, commands, now_ms, uses)
+        earlier = _read_replayed(tx, commands[0].account, decided, account.sequence)
         decisions = [decision for decision in decided if isinstance(decision, Decision)]
         for decision in decisions:
             _write_effects(tx, decision)
-        changes = iter(_write_changes(tx, account, _chained(decisions, account.head)))
-        return [
-            next(changes) if isinstance(decision, Decision) else Refused(decision)
-            for decision in decided
-        ]
+        changes = _write_changes(tx, account, _chained(decisions, account.head))
+        _write_keys(tx, account.id, decisions)
+        return _answers(decided, earlier | {change.sequence: change for change in changes})
+
+
+def _gather(
+    tx: Tx, account: Account, commands: Sequence[Command], at_ms: int
+) -> tuple[Facts, Mapping[str, KeyUse]]:
+    imeis = [imei for command in commands for imei in command.devices.imeis if imei >= 0]
+    texts = [command.key.text for command in commands if command.key is not None]
+    since_day = at_ms // DAY_MS - KEY_DAYS_KEPT
+    uses = tx.key_uses(account.id, since_day, texts) if texts else {}
+    return tx.gather(account.id, imeis), uses
+
+
+def _read_replayed(
+    tx: Tx, account: AccountKey, decided: Iterable[object], last: int
+) -> dict[int, Change]:
+    """The changes of earlier groups that answer replays."""
+    return {
+        settled.sequence: tx.changes(account, settled.sequence - 1, 1)[0]
+        for settled in decided
+        if isinstance(settled, Replay) and settled.sequence <= last
+    }
+
+
+def _write_keys(tx: Tx, account_id: int, decisions: Sequence[Decision]) -> None:
+    used = [
+        (decision.command.key, decision.sequence)
+        for decision in decisions
+        if decision.command.key is not None
+    ]
+    if used:
+        today = decisions[0].at_ms // DAY_MS  # one group has one time
+        tx.keep_keys(account_id, today, used)
+        tx.forget_keys(account_id, today - KEY_DAYS_KEPT, KEYS_FORGOTTEN_AT_ONCE)
+
+
+def _answers(
+    decided: Iterable[Decision | Replay | Refusal], changes: Mapping[int, Change]
+) -> list[Change | Refused]:
+    """What each request is told, in order."""
+    answers: list[Change | Refused] = []
+    for settled in decided:
+        if isinstance(settled, Refusal):
+            answers.append(Refused(settled))
+        elif isinstance(settled, Replay):
+            answers.append(replace(changes[settled.sequence], replayed=True))
+        else:
+            answers.append(changes[settled.sequence])
+    return answers
 
 
 def _check_new_account(name: str, purchase_type: PurchaseType, licenses: int) -> None:

@@ -8,14 +8,16 @@ The order of the tests in `_assign_each` and `_remove_each` is the documented or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from fotapool.model import (
     MALFORMED_IMEI,
     Account,
     Command,
     Facts,
+    KeyUse,
     Outcome,
     Refusal,
     Totals,
@@ -39,25 +41,59 @@ class Decision:
     """Devices whose scheduled upgrade ends with their license."""
 
 
-def decide(
-    account: Account, facts: Facts, commands: Sequence[Command], now_ms: int
-) -> list[Decision | Refusal]:
-    """Decide the requests of one account, in order, each seeing what the ones before it did.
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The request was carried out before, under the same key, by the change of this sequence."""
 
-    Every decision is one change, also where all its items are refused; a `Refusal` is none.
+    sequence: int
+
+
+def time_of(account: Account, now_ms: int) -> int:
+    """The time of the account's next change.
+
     Time never goes back within an account: while the clock is behind, the last time repeats (R9).
     """
+    return max(now_ms, account.changed_at_ms)
+
+
+def decide(
+    account: Account,
+    facts: Facts,
+    commands: Sequence[Command],
+    now_ms: int,
+    uses: Mapping[str, KeyUse] = MappingProxyType({}),
+) -> list[Decision | Replay | Refusal]:
+    """Decide the requests of one account, in order, each seeing what the ones before it did.
+
+    Every decision is one change, also where all its items are refused; a `Replay` or a `Refusal`
+    is none. `uses` holds what is known of the idempotency keys of these requests (R11).
+    """
     pool = _Pool.of(account, facts)
-    at_ms = max(now_ms, account.changed_at_ms)
-    decided: list[Decision | Refusal] = []
+    at_ms = time_of(account, now_ms)
+    uses = dict(uses)
+    decided: list[Decision | Replay | Refusal] = []
     sequence = account.sequence
     for command in commands:
-        if not account.active:
-            decided.append(Refusal.ACCOUNT_INACTIVE)
+        settled = _settled_before(account, command, uses)
+        if settled is not None:
+            decided.append(settled)
             continue
         sequence += 1
         decided.append(_RULES[command.verb](pool, command, sequence, at_ms))
+        if command.key is not None:
+            uses[command.key.text] = KeyUse(command.key.fingerprint, sequence)
     return decided
+
+
+def _settled_before(
+    account: Account, command: Command, uses: Mapping[str, KeyUse]
+) -> Replay | Refusal | None:
+    """What settles a request without a change. A replay comes first: it writes nothing."""
+    use = uses.get(command.key.text) if command.key is not None else None
+    if command.key is not None and use is not None:
+        same = use.fingerprint == command.key.fingerprint
+        return Replay(use.sequence) if same else Refusal.KEY_REUSED
+    return None if account.active else Refusal.ACCOUNT_INACTIVE
 
 
 @dataclass(slots=True)

@@ -13,7 +13,9 @@ from fotapool.model import (
     Command,
     Cursor,
     Facts,
+    IdempotencyKey,
     Interval,
+    KeyUse,
     License,
     Page,
     PurchaseType,
@@ -74,6 +76,20 @@ class Tx(Snapshot, Protocol):
 
     def cancel_upgrades(self, account_id: int, imeis: Sequence[int]) -> None:
         """End scheduled upgrades."""
+        ...
+
+    def key_uses(self, account_id: int, since_day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
+        """What idempotency keys were used for, by changes of this day or a later one."""
+        ...
+
+    def keep_keys(
+        self, account_id: int, day: int, used: Sequence[tuple[IdempotencyKey, int]]
+    ) -> None:
+        """Keep keys with the sequences of their changes, all of this day."""
+        ...
+
+    def forget_keys(self, account_id: int, before_day: int, count: int) -> None:
+        """Forget up to `count` keys of earlier days."""
         ...
 
     def append(self, changes: Sequence[Change]) -> None:

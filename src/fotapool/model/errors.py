@@ -38,6 +38,8 @@ class Refusal(Enum):
     ACCOUNT_MISMATCH = "the account in the body is not the one in the path"
     ACCOUNT_INACTIVE = "the account is inactive"
     ROLE_MISSING = "the credential's role does not allow this"
+    KEY_INVALID = "the idempotency key is empty, too long, or not printable ASCII"
+    KEY_REUSED = "the idempotency key was used for another request"
     BODY_UNREADABLE = "the body is missing or cannot be bound"
     DEVICE_LIST_EMPTY = "the device list is missing or empty"
     DEVICE_LIST_TOO_LONG = "the device list has too many items"

@@ -61,6 +61,22 @@ class AccountSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A name that a client gave its request, and what tells that request from others (R11)."""
+
+    text: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """The request that a key was used for, and the change it came to."""
+
+    fingerprint: bytes
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """One write asked of one account: by whom, under which request id, what, to which devices."""
 
@@ -69,6 +85,7 @@ class Command:
     devices: DeviceList
     actor: str
     request_id: bytes
+    key: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +141,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change(Entry):
-    """One committed request, whole. `packed` is `devices` as the ledger keeps them."""
+    """One committed request, whole. `packed` is `devices` as the ledger keeps them.
+
+    `replayed` tells that this answers a request that was carried out before.
+    """
 
     devices: DeviceList
     packed: bytes
+    replayed: bool = False
 
 
 class License(NamedTuple):

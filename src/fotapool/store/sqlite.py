@@ -22,6 +22,8 @@ from fotapool.model import (
     Change,
     Clock,
     Command,
+    IdempotencyKey,
+    KeyUse,
     PurchaseType,
     Refused,
     StoreBusy,
@@ -72,6 +74,25 @@ class SqliteTx(SqliteSnapshot):
     def cancel_upgrades(self, account_id: int, imeis: Sequence[int]) -> None:
         cursor = self._connection.execute(sql.UPGRADES_CANCEL, (account_id, array(imeis)))
         _expect_rows(cursor, imeis)
+
+    def key_uses(self, account_id: int, since_day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
+        rows = self._connection.execute(
+            sql.KEYS, (account_id, since_day, since_day + 1, array(texts))
+        )
+        return {text: KeyUse(fingerprint, sequence) for text, fingerprint, sequence in rows}
+
+    def keep_keys(
+        self, account_id: int, day: int, used: Sequence[tuple[IdempotencyKey, int]]
+    ) -> None:
+        self._connection.executemany(
+            sql.KEY_INSERT,
+            [(account_id, day, key.text, key.fingerprint, sequence) for key, sequence in used],
+        )
+
+    def forget_keys(self, account_id: int, before_day: int, count: int) -> None:
+        self._connection.execute(
+            sql.KEYS_FORGET, (account_id, before_day, account_id, account_id, count)
+        )
 
     def append(self, changes: Sequence[Change]) -> None:
         self._connection.executemany(sql.CHANGE_INSERT, map(_change_row, changes))

@@ -102,9 +102,9 @@ def _upto(imei: int | None) -> int:
     return 10**IMEI_DIGITS if imei is None else imei
 
 
-def array(imeis: Sequence[int]) -> str:
+def array(values: Sequence[int] | Sequence[str]) -> str:
     """A list as SQL takes it: one JSON text."""
-    return _to_json(imeis).decode()
+    return _to_json(values).decode()
 
 
 def _page_row(connection: sqlite3.Connection, account_id: int, cursor: Cursor, rows: int) -> Any:

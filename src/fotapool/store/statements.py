@@ -79,6 +79,23 @@ INSERT INTO change
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+# Each day is sought by itself: a range over days would read every key of the later ones.
+KEYS = """
+SELECT key, fingerprint, sequence FROM idempotency
+WHERE account = ? AND day IN (?, ?) AND key IN (SELECT value FROM json_each(?))
+"""
+
+KEY_INSERT = """
+INSERT INTO idempotency (account, day, key, fingerprint, sequence) VALUES (?, ?, ?, ?, ?)
+"""
+
+KEYS_FORGET = """
+WITH oldest (day) AS (SELECT min(day) FROM idempotency WHERE account = ? AND day < ?)
+DELETE FROM idempotency
+WHERE account = ? AND day = (SELECT day FROM oldest) AND key IN
+  (SELECT key FROM idempotency WHERE account = ? AND day = (SELECT day FROM oldest) LIMIT ?)
+"""
+
 # One statement is one snapshot, and one row costs one turn of the interpreter lock.
 PAGE_AFTER = """
 SELECT

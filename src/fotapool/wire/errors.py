@@ -83,6 +83,14 @@ ERRORS: dict[Refusal, Row] = {
     Refusal.ACCOUNT_MISMATCH: Row(
         400, _PARAMETER, "accountName in the body is not the account in the path"
     ),
+    Refusal.KEY_INVALID: Row(
+        400,
+        "IDEMPOTENCY_KEY_INVALID",
+        "Idempotency-Key must be 1 to 128 printable ASCII characters.",
+    ),
+    Refusal.KEY_REUSED: Row(
+        422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request."
+    ),
     Refusal.DEVICE_LIST_TOO_LONG: Row(400, _PARAMETER, "Device list exceeds {limit} devices"),
     Refusal.REQUEST_MALFORMED: Row(400, "BAD_REQUEST", "This is no HTTP/1.1 request."),
     Refusal.HEAD_TOO_LARGE: Row(

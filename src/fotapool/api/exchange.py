@@ -1,0 +1,102 @@
+"""What comes in, what goes out, and how a refusal is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote
+
+from fotapool.model import Change, Refusal
+from fotapool.wire.errors import ERRORS, write_error
+
+if TYPE_CHECKING:
+    from fotapool.api.routes import Route
+
+RETRY_AFTER_S = 1
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came in. `path` is still percent-encoded; header names are in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    id: bytes
+    log: dict[str, str] = field(default_factory=dict)
+    """What the request's log line will say besides: who asked, for which account."""
+
+    @property
+    def bearer(self) -> str | None:
+        """The bearer token, if one was sent."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" and token else None
+
+    @property
+    def session(self) -> str:
+        """The session token, empty where none was sent."""
+        return self.headers.get("vz-m2m-token", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes out."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A write under way: the reply is made from its change once that is committed."""
+
+    change: Future[Change]
+    reply: Callable[[Future[Change]], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that has found its row; `segments` is what the path named, still encoded."""
+
+    request: Request
+    route: Route
+    segments: Mapping[str, str]
+    items_max: int
+
+    def with_body(self, body: bytes) -> Call:
+        """The same call, its body read."""
+        return replace(self, request=replace(self.request, body=body))
+
+    def segment(self, name: str) -> str | None:
+        encoded = self.segments.get(name)
+        return None if encoded is None else unquote(encoded)
+
+    def query(self, name: str) -> str | None:
+        values = parse_qs(self.request.query, keep_blank_values=True).get(name)
+        return values[0] if values else None
+
+
+def refuse(
+    request_path: str, refusal: Refusal, *, headers: Headers = (), limit: int | None = None
+) -> Reply:
+    """The reply that tells a refusal."""
+    row = ERRORS[refusal]
+    family = "/" + "/".join(request_path.split("/")[2:4])
+    body = write_error(refusal, limit=limit, api=family)
+    return Reply(row.status, body, headers + tuple(_error_headers(refusal)))
+
+
+def _error_headers(refusal: Refusal) -> Iterator[tuple[str, str]]:
+    if refusal in (Refusal.BEARER_MISSING, Refusal.BEARER_INVALID):
+        yield "WWW-Authenticate", "Bearer"
+    if refusal in (Refusal.CLIENT_MISSING, Refusal.CLIENT_INVALID):
+        yield "WWW-Authenticate", "Basic"
+    if refusal is Refusal.BUSY:
+        yield "Retry-After", str(RETRY_AFTER_S)
