@@ -18,7 +18,7 @@ from fotapool.model import (
     IdempotencyKey,
     KeyUse,
     Outcome,
-    Refusal,
+    Refused,
     Totals,
     Verb,
 )
@@ -45,7 +45,7 @@ def facts(**kinds: set[int]) -> Facts:
     return Facts(**{name: frozenset(devices) for name, devices in kinds.items()})
 
 
-def verdicts(decision: Decision | Replay | Refusal) -> list[str]:
+def verdicts(decision: Decision | Replay | Refused) -> list[str]:
     assert isinstance(decision, Decision)
     return [Outcome(outcome).word for outcome in decision.outcomes]
 
@@ -190,9 +190,9 @@ def test_an_overhang_leaves_nothing_free() -> None:
 
 
 def test_an_inactive_account_refuses_the_request_and_makes_no_change() -> None:
-    assert decide(account(5, active=False), facts(), [command(Verb.ASSIGN, A)], 5) == [
-        Refusal.ACCOUNT_INACTIVE
-    ]
+    decided = decide(account(5, active=False), facts(), [command(Verb.ASSIGN, A)], 5)
+
+    assert told(decided) == ["ACCOUNT_INACTIVE"]
 
 
 @pytest.mark.parametrize(
@@ -303,13 +303,13 @@ def keyed(text: str, fingerprint: bytes, *items: int | str) -> Command:
     return replace(command(Verb.ASSIGN, *items), key=IdempotencyKey(text, fingerprint))
 
 
-def told(decided: list[Decision | Replay | Refusal]) -> list[str]:
+def told(decided: list[Decision | Replay | Refused]) -> list[str]:
     return [
         f"change {settled.sequence}"
         if isinstance(settled, Decision)
         else f"again {settled.sequence}"
         if isinstance(settled, Replay)
-        else settled.name
+        else settled.refusal.name
         for settled in decided
     ]
 

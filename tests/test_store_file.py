@@ -282,7 +282,7 @@ def all_statements() -> dict[str, str]:
 def tables_of(statement: str) -> set[str]:
     read = r"(?:FROM|JOIN|INTO|UPDATE)\s+([a-z_]+)"
     beside = r"FROM\s+[a-z_]+,\s*([a-z_]+)"
-    named_in_it = r"(?:WITH|,)\s+([a-z_]+) \([a-z_, ]+\) AS"
+    named_in_it = r"(?:WITH|RECURSIVE|,)\s+([a-z_]+) \([a-z_, ]+\) AS"
     return (set(re.findall(read, statement)) | set(re.findall(beside, statement))) - {
         "json_each",
         *re.findall(named_in_it, statement),
@@ -329,6 +329,15 @@ PLANS: list[tuple[str, tuple[object, ...], set[str]]] = [
                                                        "account account=?"}),
     ("PAGE_AT",          (1, 10, 0, 1),               {"license account=?", "account account=?"}),
     ("CHANGES_AFTER",    (1, 1, 9),                   {"change account=? AND sequence>?"}),
+    ("ENTRIES_NEWEST",   (1, 1, 9, *[None] * 6),      {"change account=? AND sequence>? AND sequence<?"}),
+    ("ENTRIES_OLDEST",   (1, 1, 9, *[None] * 6),      {"change account=? AND sequence>? AND sequence<?"}),
+    ("ENTRIES_OF",       (1, "[1]"),                  {"change account=? AND sequence=?"}),
+    ("DEVICES_OF",       (1, 1),                      {"change account=? AND sequence=?"}),
+    ("TIME_OF",          (1, 1),                      {"change account=? AND sequence=?"}),
+    ("KNOWS",            (1, 1),                      {"device account=? AND imei=?"}),
+    ("LICENSES_AT",      (1, 1, 1, 1, 9),             {"license account=? AND imei>?"}),
+    ("SPANS_AT",         (1, 1, 1, 9, 1, 1, 1, 1, 1), {"span account=? AND imei>?", "span account=? AND imei=? AND since_sequence=?",
+                                                       "span account=? AND imei=? AND since_sequence<?"}),
     ("LICENSES_BETWEEN", (1, 1, 9, 9),                {"license account=? AND imei>? AND imei<?"}),
     ("SPANS_BETWEEN",    (1, 1, 1, 9, 9),             {"span account=? AND (imei,since_sequence)>(?,?) AND imei<?"}),
 ]  # fmt: skip

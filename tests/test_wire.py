@@ -427,15 +427,38 @@ def test_a_client_reads_either_spelling_of_the_total(printed: str, total: int | 
 @pytest.mark.parametrize("refusal", Refusal)
 def test_the_error_table_reads_backwards(refusal: Refusal) -> None:
     row = ERRORS[refusal]
-    code, message, read = read_error(row.status, write_error(refusal, api="/fota/v3"))
+    named: dict[str, int | str] = {
+        "limit": 5,
+        "name": "n",
+        "expected": "e",
+        "sequence": 7,
+        "imei": "i",
+    }
+    status, body = write_error(refusal, named=named, api="/fota/v3")
+    code, message, read = read_error(status, body)
 
-    assert (code, message) == (row.code, row.message.format(limit=None))
+    assert (status, code, message) == (row.status, row.code, row.message.format_map(named))
     ambiguous = {Refusal.BEARER_MISSING, Refusal.CLIENT_MISSING}
-    assert (
-        read is refusal
-        or {read, refusal} == ambiguous
-        or row.message != row.message.format(limit=None)
-    )
+    filled = row.message != row.message.format_map(named)
+    assert read is refusal or {read, refusal} == ambiguous or (filled and read is None)
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_on_our_own_paths_errors_have_one_shape(refusal: Refusal) -> None:
+    row = ERRORS[refusal]
+    named: dict[str, int | str] = {
+        "limit": 5,
+        "name": "n",
+        "expected": "e",
+        "sequence": 7,
+        "imei": "i",
+    }
+    status, body = write_error(refusal, named=named, api="/fotapool/v1")
+    told = msgspec.json.decode(body)
+
+    assert (told["errorCode"], told["errorMessage"]) == (row.code, row.message.format_map(named))
+    assert status == (403 if refusal is Refusal.ROLE_MISSING else row.status)
+    assert read_error(status, body)[:2] == (told["errorCode"], told["errorMessage"])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from fotapool.api import Api, Reply, Request
 from fotapool.auth import Auth, Credentials, Secrets
 from fotapool.client import Client, HttpRequest, Response
 from fotapool.ledger import Ledger
+from fotapool.ledger.history import History
 from fotapool.model import (
     AccountKey,
     Change,
@@ -60,9 +61,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.store, self.clock)
+        self.history = History(self.store, self.clock)
         self.credentials = Credentials(self.store, clock=self.clock, random=os.urandom)
         self.auth = Auth(self.store, clock=self.clock, random=os.urandom)
-        self.api = Api(self.ledger, self.auth, items_max=self.settings.items_max)
+        self.api = Api(self.ledger, self.history, self.auth, items_max=self.settings.items_max)
 
     def add_account(
         self,

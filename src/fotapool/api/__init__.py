@@ -16,6 +16,7 @@ from fotapool.api.exchange import Call, Headers, Pending, Reply, Request, refuse
 from fotapool.api.routes import ROUTES, Route
 from fotapool.auth import Auth, Identity
 from fotapool.ledger import Ledger
+from fotapool.ledger.history import History
 from fotapool.model import (
     ACCOUNT_NAME,
     AccountKey,
@@ -43,8 +44,17 @@ class Api:
     `root_path` is where a proxy mounts the server; links in answers begin with it.
     """
 
-    def __init__(self, ledger: Ledger, auth: Auth, *, items_max: int, root_path: str = "") -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        history: History,
+        auth: Auth,
+        *,
+        items_max: int,
+        root_path: str = "",
+    ) -> None:
         self.ledger = ledger
+        self.history = history
         self.auth = auth
         self._items_max = items_max
         self._root_path = root_path
@@ -78,7 +88,7 @@ class Api:
     def opens_at_once(self, call: Call) -> bool:
         """Whether opening the call waits for nothing, so that an event loop may do it."""
         bearer = call.request.bearer
-        session = call.request.session
+        session = None if call.route.own else call.request.session
         return call.route.writes and bearer is not None and self.auth.remembers(bearer, session)
 
     def identify(self, call: Call) -> Identity:
@@ -96,7 +106,9 @@ class Api:
         Raises Refused.
         """
         identity = self.identify(call)
-        stored = self.auth.check_session(identity, call.request.session)
+        stored: Future[None] | None = None
+        if not call.route.own:
+            stored = self.auth.check_session(identity, call.request.session)
         name = call.segment("account") or ""
         if not ACCOUNT_NAME.fullmatch(name):
             raise Refused(Refusal.ACCOUNT_NAME_INVALID)
@@ -135,7 +147,7 @@ def _guarded(call: Call, step: Callable[[], T]) -> T | Reply:
     try:
         return step()
     except Refused as refused:
-        return refuse(call.request.path, refused.refusal, limit=refused.limit)
+        return refuse(call.request.path, refused.refusal, named=refused.named)
     except StoreError:
         return refuse(call.request.path, Refusal.BUSY)
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
-from fotapool.model import Change, Refusal
-from fotapool.wire.errors import ERRORS, write_error
+from fotapool.model import Change, IdempotencyKey, Refusal, Refused
+from fotapool.wire.errors import write_error
 
 if TYPE_CHECKING:
     from fotapool.api.routes import Route
 
 RETRY_AFTER_S = 1
+FINGERPRINT_BYTES = 16
+"""Of SHA-256: enough that no two requests are taken for one."""
+
+_KEY = re.compile(r"[\x20-\x7e]{1,128}")
+_SEQUENCE_TAG = re.compile(r'"([0-9]{1,18})"')
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -42,6 +50,34 @@ class Request:
     def session(self) -> str:
         """The session token, empty where none was sent."""
         return self.headers.get("vz-m2m-token", "")
+
+    @property
+    def key(self) -> IdempotencyKey | None:
+        """The name a client gave a write, and what tells the write from others (R11).
+
+        Raises Refused.
+        """
+        text = self.headers.get("idempotency-key")
+        if text is None:
+            return None
+        if not _KEY.fullmatch(text):
+            raise Refused(Refusal.KEY_INVALID)
+        hashed = hashlib.sha256()
+        for part in (self.method.encode(), self.path.encode(), self.query.encode()):
+            hashed.update(len(part).to_bytes(4, "big") + part)
+        hashed.update(self.body)
+        return IdempotencyKey(text, hashed.digest()[:FINGERPRINT_BYTES])
+
+    @property
+    def if_sequence(self) -> int | None:
+        """The only sequence at which a write is wanted (R13). Raises Refused."""
+        text = self.headers.get("if-match")
+        if text is None:
+            return None
+        match = _SEQUENCE_TAG.fullmatch(text)
+        if match is None:
+            raise Refused(Refusal.PRECONDITION_INVALID)
+        return int(match[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +120,16 @@ class Call:
 
 
 def refuse(
-    request_path: str, refusal: Refusal, *, headers: Headers = (), limit: int | None = None
+    request_path: str,
+    refusal: Refusal,
+    *,
+    headers: Headers = (),
+    named: Mapping[str, int | str] = MappingProxyType({}),
 ) -> Reply:
-    """The reply that tells a refusal."""
-    row = ERRORS[refusal]
+    """The reply that tells a refusal; `named` is what its message names."""
     family = "/" + "/".join(request_path.split("/")[2:4])
-    body = write_error(refusal, limit=limit, api=family)
-    return Reply(row.status, body, headers + tuple(_error_headers(refusal)))
+    status, body = write_error(refusal, named=named, api=family)
+    return Reply(status, body, headers + tuple(_error_headers(refusal)))
 
 
 def _error_headers(refusal: Refusal) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fotapool.api import pool
 from fotapool.api.exchange import Call, Pending, Reply
 from fotapool.api.licenses import change, status
 from fotapool.api.logins import issue_token, log_in, log_out, revoke_token
@@ -41,11 +42,22 @@ class Route:
         object.__setattr__(self, "pattern", re.compile(pattern))
 
     @property
+    def own(self) -> bool:
+        """Whether this is one of our own operations, which need no session (R14)."""
+        return self.path.startswith(POOL)
+
+    @property
     def writes(self) -> bool:
         """Whether this changes a pool, and so waits for a commit."""
-        return self.method == "POST" and self.role is not None
+        return self.method == "POST" and self.role is not None and not self.dry
+
+    @property
+    def dry(self) -> bool:
+        """Whether this only tells what a write would come to."""
+        return self.path.startswith(POOL + "/dry-run/")
 
 
+POOL = "/api/fotapool/v1/accounts/{account}"
 V1 = "/api/fota/v1/licenses/{account}"
 V2 = "/api/fota/v2/licenses/{account}"
 V3 = "/api/fota/v3/licenses/{account}"
@@ -75,6 +87,17 @@ ROUTES: Sequence[Route] = (
     Route("GET", V1_DOUBLE + "/index/{cursor}", status(v1), _READ),
     Route("POST", V1_DOUBLE + "/assign", change(v1, _ASSIGN), _WRITE, V3 + "/assign"),
     Route("POST", V1_DOUBLE + "/remove", change(v1, _REMOVE), _WRITE, V3 + "/remove"),
+    Route("GET", POOL + "/status", pool.status, _READ),
+    Route("POST", POOL + "/assign", pool.change(_ASSIGN), _WRITE),
+    Route("POST", POOL + "/remove", pool.change(_REMOVE), _WRITE),
+    Route("POST", POOL + "/dry-run/assign", pool.dry_run(_ASSIGN), _WRITE),
+    Route("POST", POOL + "/dry-run/remove", pool.dry_run(_REMOVE), _WRITE),
+    Route("GET", POOL + "/changes", pool.changes, _READ),
+    Route("GET", POOL + "/changes/{sequence}", pool.one_change, _READ),
+    Route("GET", POOL + "/devices/{imei}/history", pool.device_history, _READ),
+    Route("GET", POOL + "/as-of", pool.as_of, _READ),
+    Route("GET", POOL + "/refusals", pool.refusals, _READ),
+    Route("GET", POOL + "/clock", pool.clock, _READ),
     Route("POST", "/api/ts/v1/oauth2/token", issue_token),
     Route("POST", "/api/ts/v1/oauth2/revoke", revoke_token),
     Route("POST", "/api/m2m/v1/session/login", log_in),

@@ -237,15 +237,17 @@ class Auth:
         _remember(self._sessions, session_token, known)
         return known
 
-    def remembers(self, token: str, session_token: str) -> bool:
-        """Whether both tokens can be judged now without asking the store."""
-        token_known = self._tokens.get(token)
-        session_known = self._sessions.get(session_token)
+    def remembers(self, token: str, session_token: str | None) -> bool:
+        """Whether these tokens can be judged now without asking the store."""
         now_ms = self._clock()
+        token_known = self._tokens.get(token)
+        if token_known is None or not _is_fresh(token_known.read_at_ms, now_ms):
+            return False
+        if session_token is None:
+            return True
+        session_known = self._sessions.get(session_token)
         return (
-            token_known is not None
-            and session_known is not None
-            and _is_fresh(token_known.read_at_ms, now_ms)
+            session_known is not None
             and _is_fresh(session_known.read_at_ms, now_ms)
             and not _is_idle(session_known.session, now_ms)
         )

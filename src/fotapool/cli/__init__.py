@@ -15,6 +15,7 @@ import click
 from fotapool.cli._options import COULD_NOT, DONE, INTERRUPTED, USAGE
 from fotapool.cli.admin import admin
 from fotapool.cli.demo import demo
+from fotapool.cli.remote import as_of, history, refusals
 from fotapool.cli.serve import serve
 from fotapool.model import ConfigurationError, FotapoolError
 
@@ -39,12 +40,15 @@ Every option is also an environment variable: --log-format is FOTAPOOL_LOG_FORMA
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fotapool", prog_name="fotapool")
 def cli() -> None:
-    """Pools of FOTA licenses: a server, its administration, and a demonstration."""
+    """Pools of FOTA licenses: a server, its administration, and questions to one."""
 
 
 cli.add_command(serve)
 cli.add_command(admin)
 cli.add_command(demo)
+cli.add_command(history)
+cli.add_command(as_of)
+cli.add_command(refusals)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The SDK. `Client` logs in by itself and offers `client.licenses`.
+"""The SDK. `Client` logs in by itself and offers `client.licenses` and `client.pool`.
 
 A `Call` says what to send and how to read the answer; this shell carries it: tokens, retries,
 errors. It works against a fotapool server and against the vendor's.
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Self, TypeVar
 
+from fotapool.client.calls import Call
 from fotapool.client.errors import (
     AnswerError,
     ApiError,
@@ -29,8 +30,22 @@ from fotapool.client.errors import (
     UnexpectedAnswer,
     error_of,
 )
-from fotapool.client.licenses import Call, LicensesController
-from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice, Verdict
+from fotapool.client.licenses import LicensesController
+from fotapool.client.pool import PoolController
+from fotapool.client.results import (
+    AccountStatus,
+    ChangeSummary,
+    ClockHealth,
+    DryRun,
+    Holding,
+    LicenseChange,
+    LicensedDevice,
+    NamedChange,
+    PoolChange,
+    PoolStatus,
+    Refusals,
+    Verdict,
+)
 from fotapool.client.tokens import BEARER, ENVIRONMENT, SESSION, Credentials, Tokens
 from fotapool.client.transport import HttpRequest, Transport, Urllib3Transport
 from fotapool.model import ConfigurationError
@@ -41,15 +56,24 @@ __all__ = [
     "AccountStatus",
     "AnswerError",
     "ApiError",
+    "ChangeSummary",
     "Client",
+    "ClockHealth",
     "ConnectionFailed",
+    "DryRun",
     "ErrorException",
     "Forbidden",
+    "Holding",
     "HttpRequest",
     "LicenseChange",
     "LicensedDevice",
     "LicensesController",
     "MissingPath",
+    "NamedChange",
+    "PoolChange",
+    "PoolController",
+    "PoolStatus",
+    "Refusals",
     "Response",
     "ServerError",
     "TimedOut",
@@ -132,6 +156,7 @@ class Client:
         self._tokens = Tokens(credentials, fetch_token=self._fetch_token, log_in=self._log_in)
         self._keeps_keys = False
         self.licenses = LicensesController(self)
+        self.pool = PoolController(self)
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +174,7 @@ class Client:
     def perform(self, call: Call[T]) -> T:
         """Carry a call. Raises ApiError, and ConfigurationError before any request."""
         renewed: set[str] = set()
-        if call.method == "POST" and call.key is None:
+        if call.is_write and call.key is None:
             call = replace(call, key=uuid.uuid4().hex)
         for attempt in range(self._max_retries):
             try:
@@ -163,11 +188,10 @@ class Client:
     def _attempt(self, call: Call[T], renewed: set[str]) -> T:
         """Send a call, and again with a new token where one is refused and was not yet renewed."""
         while True:
-            tokens = self._tokens.get()
-            headers = {
-                "Authorization": f"Bearer {tokens[BEARER]}",
-                "VZ-M2M-Token": tokens[SESSION],
-            }
+            tokens = self._tokens.get(session=call.session)
+            headers = {"Authorization": f"Bearer {tokens[BEARER]}", **dict(call.headers)}
+            if call.session:
+                headers["VZ-M2M-Token"] = tokens[SESSION]
             if call.key is not None:
                 headers["Idempotency-Key"] = call.key
             try:
@@ -234,7 +258,7 @@ def _read(call: Call[T], response: Response) -> T:
 
 def _may_retry(call: Call[T], failure: ApiError, *, keyed: bool) -> bool:
     """Whether sending again cannot do a thing twice, and may help."""
-    repeatable = call.method == "GET" or keyed
+    repeatable = keyed or not call.is_write
     if isinstance(failure, ConnectionFailed):
         return repeatable or not failure.sent
     if not isinstance(failure, AnswerError):

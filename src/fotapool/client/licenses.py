@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
-from urllib.parse import quote, urlencode
+from typing import TypeVar
+from urllib.parse import urlencode
 
+from fotapool.client.calls import Call, Performer, list_of_imeis, path_of_account
 from fotapool.client.errors import ApiError, Response
 from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice, Verdict
 from fotapool.model import Verb
@@ -24,28 +24,6 @@ from fotapool.wire.documented import (
 )
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """What to send, and how to read the answer. `read` raises msgspec.DecodeError.
-
-    Every write carries an idempotency key; `key` is the caller's own.
-    """
-
-    method: str
-    path: str
-    read: Callable[[Response], T]
-    body: bytes | None = None
-    key: str | None = None
-
-
-class Performer(Protocol):
-    """Carries calls."""
-
-    def perform(self, call: Call[T]) -> T:
-        """The result of a call. Raises ApiError, ConfigurationError."""
-        ...
 
 
 class LicensesController:
@@ -168,10 +146,7 @@ def _plain_change(
 
 
 def _path(version: str, account: str) -> str:
-    if account in ("", ".", ".."):
-        # No URL can carry these: it would name another path.
-        raise ValueError(f"account {account!r}: no account has this name")
-    return f"/api/fota/{version}/licenses/{quote(account, safe='')}"
+    return path_of_account(f"/api/fota/{version}/licenses/", account)
 
 
 def _warn_deprecated(method: str) -> None:
@@ -184,9 +159,7 @@ def _warn_deprecated(method: str) -> None:
 
 
 def _request(imeis: Iterable[str]) -> LicensesAssignedRemovedRequest:
-    if isinstance(imeis, str):
-        raise TypeError("imeis must be a list of IMEIs, not one text: write [imei]")
-    return LicensesAssignedRemovedRequest(device_list=list(imeis))
+    return LicensesAssignedRemovedRequest(device_list=list_of_imeis(imeis))
 
 
 def _read_change(verb: Verb, response: Response) -> LicenseChange:

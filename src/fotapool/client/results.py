@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,3 +83,115 @@ class AccountStatus:
     @property
     def free(self) -> int | None:
         return None if self.total is None else max(0, self.total - self.used)
+
+
+# --- of our own operations ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolCounts:
+    """An account's counts: bought, held, free, and held beyond what was bought."""
+
+    total: int
+    used: int
+    free: int
+    overhang: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSummary(PoolCounts):
+    """One change of a ledger: who did what when, how many devices got which verdict."""
+
+    change: int
+    at: datetime
+    actor: str
+    verb: str
+    request_id: str
+    outcomes: Mapping[str, int]
+    hash: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolChange(ChangeSummary):
+    """One change, whole: a verdict per item. `replayed` as for `LicenseChange`."""
+
+    account: str
+    verdicts: tuple[Verdict, ...]
+    replayed: bool = False
+
+    @property
+    def refused(self) -> tuple[Verdict, ...]:
+        """The items that are not as was asked."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.ok)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun(PoolCounts):
+    """What a write would come to while `sequence` is the account's last change."""
+
+    account: str
+    sequence: int
+    verb: str
+    outcomes: Mapping[str, int]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def refused(self) -> tuple[Verdict, ...]:
+        """The items that would not be as asked."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.ok)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatus(PoolCounts):
+    """An account's counts, and the first page of its licensed devices.
+
+    `sequence` is the change that it stands at; `at` that change's time where the past was asked.
+    """
+
+    account: str
+    sequence: int
+    devices: tuple[LicensedDevice, ...]
+    has_more: bool
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedChange:
+    """A change by its number, with who made it and when."""
+
+    change: int
+    at: datetime
+    actor: str
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A time for which a device held a license; `until` is None while it does."""
+
+    since: NamedChange
+    until: NamedChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """How many devices were refused, by verb and outcome."""
+
+    account: str
+    counts: Mapping[tuple[str, str], int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ClockHealth:
+    """A server's clock against an account's own time. Behind it, the last time repeats."""
+
+    account: str
+    sequence: int
+    now: datetime
+    changed_at: datetime
+    behind_ms: int

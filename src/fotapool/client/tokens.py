@@ -47,12 +47,12 @@ class Credentials:
                     "character that no token has"
                 )
 
-    def check(self) -> None:
+    def check(self, *, session: bool) -> None:
         """Raises ConfigurationError naming everything that is missing."""
         missing: list[str] = []
         if not self.access_token:
             missing += [n for n in ("client_id", "client_secret") if not getattr(self, n)]
-        if not self.session_token:
+        if session and not self.session_token:
             missing += [n for n in ("username", "password") if not getattr(self, n)]
         if missing:
             names = ", ".join(f"{name} (or {ENVIRONMENT[name]})" for name in missing)
@@ -91,16 +91,16 @@ class Tokens:
         self._session = credentials.session_token
         self._refused: AnswerError | None = None
 
-    def get(self) -> dict[str, str]:
-        """Bearer and session token, fetched where missing.
+    def get(self, *, session: bool) -> dict[str, str]:
+        """Bearer and, where a call needs it, session token; fetched where missing.
 
         Raises ConfigurationError, and ApiError when the server refuses or does not answer.
         """
         with self._lock:
-            self._credentials.check()
+            self._credentials.check(session=session)
             if not self._bearer or self._clock_s() >= self._bearer_dies_s:
                 self._renew_bearer()
-            if not self._session:
+            if session and not self._session:
                 self._renew_session()
             return {BEARER: self._bearer, SESSION: self._session}
 

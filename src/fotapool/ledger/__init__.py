@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import cast
 
 from fotapool.ledger.chain import GENESIS, seal
 from fotapool.ledger.rules import Decision, Replay, decide, time_of
@@ -63,6 +64,22 @@ class Ledger:
         StoreError (nothing was done).
         """
         return self._store.submit(command, self._carry_out)
+
+    def rehearse(self, command: Command) -> Change:
+        """What a request would come to now. Nothing is changed (R13).
+
+        `sequence` of the answer is the account's last change, for which it holds. Raises Refused.
+        """
+
+        def read(snapshot: Snapshot) -> Change:
+            account = snapshot.account(command.account.id)
+            facts = snapshot.gather(account.id, _imeis([command]))
+            (settled,) = decide(account, facts, [replace(command, key=None)], self._clock())
+            if isinstance(settled, Refused):
+                raise settled
+            return replace(_draft(cast(Decision, settled)), sequence=account.sequence)
+
+        return self._store.read(read)
 
     def status(self, account: AccountKey, cursor: Cursor) -> Page:
         """Licensed devices after a cursor, with the totals of the same snapshot (R4).
@@ -130,11 +147,14 @@ class Ledger:
 def _gather(
     tx: Tx, account: Account, commands: Sequence[Command], at_ms: int
 ) -> tuple[Facts, Mapping[str, KeyUse]]:
-    imeis = [imei for command in commands for imei in command.devices.imeis if imei >= 0]
     texts = [command.key.text for command in commands if command.key is not None]
     since_day = at_ms // DAY_MS - KEY_DAYS_KEPT
     uses = tx.key_uses(account.id, since_day, texts) if texts else {}
-    return tx.gather(account.id, imeis), uses
+    return tx.gather(account.id, _imeis(commands)), uses
+
+
+def _imeis(commands: Iterable[Command]) -> list[int]:
+    return [imei for command in commands for imei in command.devices.imeis if imei >= 0]
 
 
 def _read_replayed(
@@ -161,13 +181,13 @@ def _write_keys(tx: Tx, account_id: int, decisions: Sequence[Decision]) -> None:
 
 
 def _answers(
-    decided: Iterable[Decision | Replay | Refusal], changes: Mapping[int, Change]
+    decided: Iterable[Decision | Replay | Refused], changes: Mapping[int, Change]
 ) -> list[Change | Refused]:
     """What each request is told, in order."""
     answers: list[Change | Refused] = []
     for settled in decided:
-        if isinstance(settled, Refusal):
-            answers.append(Refused(settled))
+        if isinstance(settled, Refused):
+            answers.append(settled)
         elif isinstance(settled, Replay):
             answers.append(replace(changes[settled.sequence], replayed=True))
         else:

@@ -20,6 +20,7 @@ from fotapool.model import (
     KeyUse,
     Outcome,
     Refusal,
+    Refused,
     Totals,
     Verb,
 )
@@ -62,19 +63,19 @@ def decide(
     commands: Sequence[Command],
     now_ms: int,
     uses: Mapping[str, KeyUse] = MappingProxyType({}),
-) -> list[Decision | Replay | Refusal]:
+) -> list[Decision | Replay | Refused]:
     """Decide the requests of one account, in order, each seeing what the ones before it did.
 
-    Every decision is one change, also where all its items are refused; a `Replay` or a `Refusal`
+    Every decision is one change, also where all its items are refused; a `Replay` or a `Refused`
     is none. `uses` holds what is known of the idempotency keys of these requests (R11).
     """
     pool = _Pool.of(account, facts)
     at_ms = time_of(account, now_ms)
     uses = dict(uses)
-    decided: list[Decision | Replay | Refusal] = []
+    decided: list[Decision | Replay | Refused] = []
     sequence = account.sequence
     for command in commands:
-        settled = _settled_before(account, command, uses)
+        settled = _settled_before(account, sequence, command, uses)
         if settled is not None:
             decided.append(settled)
             continue
@@ -86,14 +87,18 @@ def decide(
 
 
 def _settled_before(
-    account: Account, command: Command, uses: Mapping[str, KeyUse]
-) -> Replay | Refusal | None:
+    account: Account, sequence: int, command: Command, uses: Mapping[str, KeyUse]
+) -> Replay | Refused | None:
     """What settles a request without a change. A replay comes first: it writes nothing."""
     use = uses.get(command.key.text) if command.key is not None else None
     if command.key is not None and use is not None:
         same = use.fingerprint == command.key.fingerprint
-        return Replay(use.sequence) if same else Refusal.KEY_REUSED
-    return None if account.active else Refusal.ACCOUNT_INACTIVE
+        return Replay(use.sequence) if same else Refused(Refusal.KEY_REUSED)
+    if not account.active:
+        return Refused(Refusal.ACCOUNT_INACTIVE)
+    if command.if_sequence not in (None, sequence):
+        return Refused(Refusal.PRECONDITION_FAILED, sequence=sequence)
+    return None
 
 
 @dataclass(slots=True)

@@ -10,8 +10,11 @@ from fotapool.model import (
     Account,
     AccountKey,
     Change,
+    ChangeFilter,
     Command,
     Cursor,
+    Entry,
+    Examined,
     Facts,
     IdempotencyKey,
     Interval,
@@ -52,6 +55,38 @@ class Snapshot(Protocol):
         self, account_id: int, after: tuple[int, int], until: int | None, count: int
     ) -> list[Interval]:
         """The same of ended licenses; `after` is a device and the sequence of its license."""
+        ...
+
+    def entries(
+        self,
+        account: AccountKey,
+        sequences: range,
+        wanted: ChangeFilter,
+        count: int,
+        *,
+        newest_first: bool = True,
+    ) -> list[Entry]:
+        """Up to `count` changes of a span of sequences that a filter lets through."""
+        ...
+
+    def entries_of(self, account: AccountKey, sequences: Sequence[int]) -> dict[int, Entry]:
+        """The changes of these sequences."""
+        ...
+
+    def time_of(self, account_id: int, sequence: int) -> int:
+        """When a change was made. Raises StoreDamaged where there is none."""
+        ...
+
+    def knows(self, account_id: int, imei: int) -> bool:
+        """Whether a device is, or once was, of the account."""
+        ...
+
+    def licenses_at(self, account_id: int, sequence: int, after: int, count: int) -> Examined:
+        """Of the next `count` licensed devices, those that were licensed at a sequence already."""
+        ...
+
+    def intervals_at(self, account_id: int, sequence: int, after: int, count: int) -> Examined:
+        """Of the next `count` devices with ended licenses, those that held one at a sequence."""
         ...
 
     def damage(self) -> str:

@@ -43,6 +43,15 @@ class Refusal(Enum):
     BODY_UNREADABLE = "the body is missing or cannot be bound"
     DEVICE_LIST_EMPTY = "the device list is missing or empty"
     DEVICE_LIST_TOO_LONG = "the device list has too many items"
+    FIELD_UNKNOWN = "the request has a member or parameter that is not known"
+    PARAMETER_INVALID = "a parameter is not what it must be"
+    PLACE_INVALID = "the cursor is none that this list gave"
+    CHANGE_UNKNOWN = "the account has no change of this number"
+    DEVICE_UNKNOWN = "the device never was of the account"
+    AS_OF_LATER = "what is asked for is later than now"
+    AS_OF_BEFORE = "what is asked for is before the account"
+    PRECONDITION_INVALID = "the If-Match header names no sequence"
+    PRECONDITION_FAILED = "the account has moved on since"
     DEVICE_ID_INVALID = "the cursor is not a device id"
     CURSOR_UNKNOWN = "the cursor is not a device of the account"
     INDEX_TOO_HIGH = "the index exceeds the number of devices"
@@ -66,12 +75,15 @@ class ConfigurationError(FotapoolError):
 
 
 class Refused(FotapoolError):
-    """A request as a whole is refused; `refusal` says why. Nothing was done."""
+    """A request as a whole is refused; `refusal` says why, `named` what it is about.
 
-    def __init__(self, refusal: Refusal, *, limit: int | None = None) -> None:
+    Nothing was done.
+    """
+
+    def __init__(self, refusal: Refusal, **named: int | str) -> None:
         super().__init__(refusal.value)
         self.refusal = refusal
-        self.limit = limit
+        self.named = named
 
 
 class CannotListen(FotapoolError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from fotapool.model.devices import DeviceList
 from fotapool.model.words import Outcome, PurchaseType, Verb
@@ -78,7 +77,10 @@ class KeyUse:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One write asked of one account: by whom, under which request id, what, to which devices."""
+    """One write asked of one account: by whom, under which request id, what, to which devices.
+
+    With `if_sequence` it is carried out only while that is the account's last change.
+    """
 
     account: AccountKey
     verb: Verb
@@ -86,6 +88,7 @@ class Command:
     actor: str
     request_id: bytes
     key: IdempotencyKey | None = None
+    if_sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,36 +152,6 @@ class Change(Entry):
     devices: DeviceList
     packed: bytes
     replayed: bool = False
-
-
-class License(NamedTuple):
-    """A license as held: its device, and the change and moment that granted it."""
-
-    imei: int
-    since_sequence: int
-    since_ms: int
-
-
-class Interval(NamedTuple):
-    """A time for which a device held a license: from one change to another.
-
-    `until_sequence` and `until_ms` are None while it is held.
-    """
-
-    imei: int
-    since_sequence: int
-    since_ms: int
-    until_sequence: int | None
-    until_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Where an account's ledger stood at some time: its last change and that change's hash."""
-
-    account: str
-    sequence: int
-    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)

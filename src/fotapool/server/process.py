@@ -16,6 +16,7 @@ import uvicorn
 from fotapool.api import Api
 from fotapool.auth import Auth
 from fotapool.ledger import Ledger
+from fotapool.ledger.history import History
 from fotapool.model import CannotListen, Clock, ConfigurationError
 from fotapool.server.http import BoundedHttp
 from fotapool.server.settings import Settings
@@ -83,6 +84,7 @@ class Server:
             auth = Auth(self._store, clock=self._clock, random=self._random)
             api = Api(
                 Ledger(self._store, self._clock),
+                History(self._store, self._clock),
                 auth,
                 items_max=self._settings.items_max,
                 root_path=self._settings.root_path,

@@ -156,7 +156,7 @@ class Shell:
         try:
             reply = await self._answer(scope, receive, exchange)
         except Refused as refused:
-            reply = refuse(_path(scope), refused.refusal, limit=refused.limit)
+            reply = refuse(_path(scope), refused.refusal, named=refused.named)
             if not exchange.body_read:
                 await _refuse_body(receive, send, reply)
                 return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -14,8 +16,11 @@ from fotapool.model import (
     AccountKey,
     AccountSummary,
     Change,
+    ChangeFilter,
     Cursor,
     DeviceList,
+    Entry,
+    Examined,
     Facts,
     Interval,
     License,
@@ -93,6 +98,67 @@ class SqliteSnapshot(SqliteDirectory):
         )
         return [Interval(*row) for row in rows]
 
+    def entries(
+        self,
+        account: AccountKey,
+        sequences: range,
+        wanted: ChangeFilter,
+        count: int,
+        *,
+        newest_first: bool = True,
+    ) -> list[Entry]:
+        outcome = None if wanted.outcome is None else bytes([wanted.outcome])
+        device = None if wanted.imei is None else wanted.imei.to_bytes(8, "big")
+        asked = (account.id, sequences.start, sequences.stop - 1, wanted.verb, wanted.actor)
+        cursor = self._connection.execute(
+            sql.ENTRIES_NEWEST if newest_first else sql.ENTRIES_OLDEST,
+            (*asked, outcome, outcome, device, device),
+        )
+        with closing(cursor):
+            entries = (_entry(account, row) for row in cursor)
+            return list(islice((entry for entry in entries if self._fits(entry, wanted)), count))
+
+    def _fits(self, entry: Entry, wanted: ChangeFilter) -> bool:
+        """Whether the device is named at its place, and got the outcome there."""
+        imei, outcome = wanted.imei, wanted.outcome
+        if imei is None:
+            return True
+        packed, outcomes = self._connection.execute(
+            sql.DEVICES_OF, (entry.account.id, entry.sequence)
+        ).fetchone()
+        imeis = DeviceList.unpack(packed, len(outcomes)).imeis
+        return any(
+            named == imei and outcome in (None, verdict)
+            for named, verdict in zip(imeis, outcomes, strict=True)
+        )
+
+    def entries_of(self, account: AccountKey, sequences: Sequence[int]) -> dict[int, Entry]:
+        rows = self._connection.execute(sql.ENTRIES_OF, (account.id, array(sequences)))
+        return {row[0]: _entry(account, row) for row in rows}
+
+    def time_of(self, account_id: int, sequence: int) -> int:
+        row = self._connection.execute(sql.TIME_OF, (account_id, sequence)).fetchone()
+        if row is None:
+            raise StoreDamaged(f"change {sequence} of account {account_id} is not there")
+        return int(row[0])
+
+    def knows(self, account_id: int, imei: int) -> bool:
+        (found,) = self._connection.execute(sql.KNOWS, (account_id, imei)).fetchone()
+        return bool(found)
+
+    def licenses_at(self, account_id: int, sequence: int, after: int, count: int) -> Examined:
+        row = self._connection.execute(
+            sql.LICENSES_AT, (sequence, sequence, account_id, after, count)
+        ).fetchone()
+        return _examined(row, count)
+
+    def intervals_at(self, account_id: int, sequence: int, after: int, count: int) -> Examined:
+        a = account_id
+        row = self._connection.execute(
+            sql.SPANS_AT, (a, after, a, count, sequence, sequence, a, a, sequence)
+        ).fetchone()
+        return _examined(row, count)
+
     def damage(self) -> str:
         (told,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         return "" if told == "ok" else str(told)
@@ -116,6 +182,32 @@ def _page_row(connection: sqlite3.Connection, account_id: int, cursor: Cursor, r
             sql.PAGE_AFTER, (account_id, after, account_id, after, rows, account_id)
         )
     return query.fetchone()
+
+
+def _examined(row: Any, count: int) -> Examined:
+    imeis, times, looked_at, last = row
+    until = last if looked_at == count else None
+    return Examined(_numbers.decode(imeis), _numbers.decode(times), until)
+
+
+def _entry(account: AccountKey, row: Any) -> Entry:
+    """A stored change without its devices. Raises StoreDamaged for a row none ever made."""
+    sequence, at_ms, actor, request_id, verb, outcomes, *totals, detail, hashed = row
+    try:
+        return Entry(
+            account=account,
+            sequence=sequence,
+            at_ms=at_ms,
+            actor=actor,
+            request_id=request_id,
+            verb=Verb(verb),
+            outcomes=outcomes,
+            totals=Totals(*totals),
+            detail=detail,
+            hash=hashed,
+        )
+    except (TypeError, ValueError) as error:
+        raise StoreDamaged(f"change {sequence} of {account.name}: {error}") from error
 
 
 def _change(account: AccountKey, row: Any) -> Change:

@@ -127,6 +127,63 @@ FROM change
 
 CHANGES_AFTER = _CHANGE + "WHERE account = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 
+_ENTRY = """
+SELECT sequence, at_ms, actor, request_id, verb, outcomes, total, used, overhang, detail, hash
+FROM change
+"""
+
+# instr finds 8 bytes anywhere, so that a device found is looked for again, at its place.
+_ENTRIES = """
+WHERE account = ? AND sequence BETWEEN ? AND ?
+  AND verb = coalesce(?, verb) AND actor = coalesce(?, actor)
+  AND (? IS NULL OR instr(outcomes, ?) > 0) AND (? IS NULL OR instr(devices, ?) > 0)
+"""
+
+ENTRIES_NEWEST = _ENTRY + _ENTRIES + "ORDER BY sequence DESC"
+
+ENTRIES_OLDEST = _ENTRY + _ENTRIES + "ORDER BY sequence"
+
+ENTRIES_OF = (
+    _ENTRY
+    + """
+WHERE account = ? AND sequence IN (SELECT value FROM json_each(?))
+"""
+)
+
+DEVICES_OF = "SELECT devices, outcomes FROM change WHERE account = ? AND sequence = ?"
+
+TIME_OF = "SELECT at_ms FROM change WHERE account = ? AND sequence = ?"
+
+KNOWS = "SELECT EXISTS (SELECT 1 FROM device WHERE account = ? AND imei = ?)"
+
+LICENSES_AT = """
+SELECT
+  json_group_array(imei) FILTER (WHERE since_sequence <= ?),
+  json_group_array(since_ms) FILTER (WHERE since_sequence <= ?),
+  count(*), max(imei)
+FROM (SELECT imei, since_ms, since_sequence FROM license
+  WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?)
+"""
+
+# From device to device, and in each to the one interval that can hold the sequence: whether a
+# device has one interval or ten thousand, it costs the same.
+SPANS_AT = """
+WITH RECURSIVE
+  named (imei, place) AS (
+    SELECT (SELECT min(imei) FROM span WHERE account = ? AND imei > ?), 1
+    UNION ALL
+    SELECT (SELECT min(imei) FROM span WHERE account = ? AND imei > named.imei), place + 1
+    FROM named WHERE named.imei IS NOT NULL AND place < ?)
+SELECT
+  json_group_array(span.imei) FILTER (WHERE span.until_sequence > ?),
+  json_group_array(span.since_ms) FILTER (WHERE span.until_sequence > ?),
+  count(named.imei), max(named.imei)
+FROM named
+LEFT JOIN span ON span.account = ? AND span.imei = named.imei AND span.since_sequence = (
+  SELECT max(since_sequence) FROM span
+  WHERE account = ? AND imei = named.imei AND since_sequence <= ?)
+"""
+
 LICENSES_BETWEEN = """
 SELECT imei, since_sequence, since_ms FROM license
 WHERE account = ? AND imei > ? AND imei <= ? ORDER BY imei LIMIT ?

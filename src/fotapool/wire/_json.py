@@ -49,8 +49,6 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _texts = msgspec.json.Decoder(list[str])
 _anything = msgspec.json.Decoder()
 
-# The device list's own name, and how request tables of the vendor's pages spell it.
-_DEVICE_LIST_KEYS = frozenset({"devicelist", "devcelist"})
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?\s*(Z|[+-]\d{2}:?\d{2})?(?:\s*UTC)?",
     re.ASCII,
@@ -78,9 +76,17 @@ def find_field(fields: Mapping[str, msgspec.Raw], keys: Iterable[str]) -> msgspe
     return next((raw for name, raw in fields.items() if name.lower() in wanted), None)
 
 
-def read_device_list(fields: Mapping[str, msgspec.Raw], items_max: int) -> list[str]:
-    """The items of a request's device list, as texts. Raises Refused (protocol.md R1, R15)."""
-    raw = find_field(fields, _DEVICE_LIST_KEYS)
+def read_device_list(
+    fields: Mapping[str, msgspec.Raw],
+    items_max: int,
+    *,
+    keys: Iterable[str] = ("devicelist", "devcelist"),
+) -> list[str]:
+    """The items of a request's device list, as texts. Raises Refused (protocol.md R1, R15).
+
+    The list goes by its own name, or as request tables of the vendor's pages spell it.
+    """
+    raw = find_field(fields, keys)
     if raw is None:
         raise Refused(Refusal.DEVICE_LIST_EMPTY)
     try:

@@ -3,8 +3,10 @@ backwards by the client (docs/reference/protocol.md, errors)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 import msgspec
 
@@ -22,12 +24,16 @@ class Shape(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One refusal on the wire. `{limit}` in a message is the limit that was passed."""
+    """One refusal on the wire. A message names what it is about in braces.
+
+    `own_status` is the status on our own paths, where it differs.
+    """
 
     status: int
     code: str
     message: str
     shape: Shape = Shape.SERVICE
+    own_status: int | None = None
 
 
 _PARAMETER = "INVALID_PARAMETER"
@@ -79,7 +85,26 @@ ERRORS: dict[Refusal, Row] = {
         500, "INTERNAL_SYSTEM_ERROR", "The system encountered an internal error."
     ),
     # Ours altogether.
-    Refusal.ROLE_MISSING: Row(400, "INVALID_ACCESS", "The role of this login does not allow this."),
+    Refusal.ROLE_MISSING: Row(
+        400, "INVALID_ACCESS", "The role of this login does not allow this.", own_status=403
+    ),
+    Refusal.FIELD_UNKNOWN: Row(400, _PARAMETER, "{name} is not known here"),
+    Refusal.PARAMETER_INVALID: Row(400, _PARAMETER, "{name} must be {expected}"),
+    Refusal.PLACE_INVALID: Row(400, _PARAMETER, "cursor is not one that this list gave"),
+    Refusal.CHANGE_UNKNOWN: Row(404, "CHANGE_NOT_FOUND", "The account has no change {sequence}."),
+    Refusal.DEVICE_UNKNOWN: Row(
+        404, "DEVICE_NOT_FOUND", "{imei} is not, and never was, a device of the account."
+    ),
+    Refusal.AS_OF_LATER: Row(
+        400, "AS_OF_LATER", "That is later than now; the account's last change is {sequence}."
+    ),
+    Refusal.AS_OF_BEFORE: Row(400, "AS_OF_BEFORE", "That is before the account was made."),
+    Refusal.PRECONDITION_INVALID: Row(
+        400, "PRECONDITION_INVALID", 'If-Match must be one sequence in quotes, such as "7".'
+    ),
+    Refusal.PRECONDITION_FAILED: Row(
+        412, "PRECONDITION_FAILED", "The account has moved on; its last change is {sequence}."
+    ),
     Refusal.ACCOUNT_MISMATCH: Row(
         400, _PARAMETER, "accountName in the body is not the account in the path"
     ),
@@ -111,18 +136,30 @@ ERRORS: dict[Refusal, Row] = {
 }
 
 
-def write_error(refusal: Refusal, *, limit: int | None = None, api: str = "") -> bytes:
-    """The body that tells a refusal. `api` is the path's family, such as `/fota/v3`."""
+OWN_API = "/fotapool/"
+"""How the family of our own paths begins; their errors have one shape, whatever they tell."""
+
+
+def write_error(
+    refusal: Refusal, *, named: Mapping[str, int | str] = MappingProxyType({}), api: str = ""
+) -> tuple[int, bytes]:
+    """Status and body that tell a refusal.
+
+    `named` fills the message; `api` is the path's family, such as `/fota/v3`.
+    """
     row = ERRORS[refusal]
-    message = row.message.format(limit=limit)
+    message = row.message.format_map(named)
+    own = api.startswith(OWN_API)
+    told: dict[str, object] = {}
+    if own or row.shape is Shape.SERVICE:
+        told |= {"errorCode": row.code, "errorMessage": message}
     if row.shape is Shape.GATEWAY:
         version = api.rpartition("/")[2]
         description = f"Access failure for API: {api}, version: {version}."
-        fault = {"code": row.code, "message": message, "description": description}
-        return encode({"fault": fault})
+        told["fault"] = {"code": row.code, "message": message, "description": description}
     if row.shape is Shape.OAUTH:
-        return encode({"error": row.code, "error_description": message})
-    return encode({"errorCode": row.code, "errorMessage": message})
+        told |= {"error": row.code, "error_description": message}
+    return (row.own_status if own and row.own_status else row.status), encode(told)
 
 
 class _Fault(msgspec.Struct):
@@ -139,7 +176,12 @@ class _Error(msgspec.Struct):
 
 
 _error = msgspec.json.Decoder(_Error)
-_by_code = {(row.status, row.code): refusal for refusal, row in ERRORS.items()}
+_by_code = {
+    (status, row.code): refusal
+    for refusal, row in ERRORS.items()
+    for status in (row.status, row.own_status)
+    if status
+}
 # One code stands for many parameter errors, told apart by their documented text alone.
 _by_text = {(row.status, row.code, row.message): refusal for refusal, row in ERRORS.items()}
 
@@ -153,12 +195,12 @@ def read_error(status: int, body: bytes) -> tuple[str | None, str | None, Refusa
         read = _error.decode(body)
     except UNREADABLE:
         return None, None, None
-    if read.fault is not None:
+    if read.errorCode is not None:
+        code, message = read.errorCode, read.errorMessage or ""
+    elif read.fault is not None:
         code, message = str(read.fault.code), read.fault.message
     elif read.error is not None:
         code, message = read.error, read.error_description or ""
-    elif read.errorCode is not None:
-        code, message = read.errorCode, read.errorMessage or ""
     else:
         return None, None, None
     refusal = _by_text.get((status, code, message))

@@ -1,0 +1,56 @@
+"""What a client sends, and how it reads the answer: a `Call`, carried by whoever performs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import quote
+
+from fotapool.client.errors import Response
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """What to send, and how to read the answer. `read` raises msgspec.DecodeError.
+
+    Whatever `writes` carries an idempotency key; `key` is the caller's own. Our own operations
+    need no `session`.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Response], T]
+    body: bytes | None = None
+    key: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    session: bool = True
+    writes: bool | None = None
+
+    @property
+    def is_write(self) -> bool:
+        return self.method == "POST" if self.writes is None else self.writes
+
+
+class Performer(Protocol):
+    """Carries calls."""
+
+    def perform(self, call: Call[T]) -> T:
+        """The result of a call. Raises ApiError, ConfigurationError."""
+        ...
+
+
+def path_of_account(before: str, account: str) -> str:
+    """A path that names an account. Raises ValueError for a name that no URL can carry."""
+    if account in ("", ".", ".."):
+        raise ValueError(f"account {account!r}: no account has this name")
+    return before + quote(account, safe="")
+
+
+def list_of_imeis(imeis: Iterable[str]) -> list[str]:
+    """Raises TypeError for a single text, whose characters would pass for a list."""
+    if isinstance(imeis, str):
+        raise TypeError("imeis must be a list of IMEIs, not one text: write [imei]")
+    return list(imeis)
