@@ -6,9 +6,13 @@ import os
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import described
+from fotapool.api import Api, Reply, Request
+from fotapool.server.shell import Logged
 from fotapool.store import SqliteStore
 from world import Clock, World
 
@@ -45,6 +49,40 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("FOTAPOOL_") and name not in KEPT_VARIABLES:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every answer that a test sees of the API is as the API's description says."""
+    respond, exchange = Api.respond, Logged.__call__
+
+    def respond_checked(self: Api, request: Request) -> Reply:
+        reply = respond(self, request)
+        described.check(request.method, request.path, reply.status, reply.headers, reply.body)
+        return reply
+
+    async def exchange_checked(self: Logged, scope: Any, receive: Any, send: Any) -> None:
+        start: dict[str, Any] = {}
+        chunks: list[bytes] = []
+
+        async def send_noted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            else:
+                chunks.append(message.get("body", b""))
+            await send(message)
+
+        await exchange(self, scope, receive, send_noted)
+        if start:
+            headers = [(name.decode(), value.decode()) for name, value in start["headers"]]
+            path = scope["raw_path"].decode("ascii", "replace")
+            described.check(scope["method"], path, start["status"], headers, b"".join(chunks))
+
+    monkeypatch.setattr(Api, "respond", respond_checked)
+    monkeypatch.setattr(Logged, "__call__", exchange_checked)
+    yield
+    noted, described.violations[:] = list(described.violations), []
+    assert noted == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fotapool.api import Api, Call, Pending, Reply, Request, refuse
 from fotapool.model import Refusal, Refused, StoreError
+from fotapool.server.docs import Docs
 from fotapool.server.log import LOGGER, log_fields
 from fotapool.server.settings import Settings
 
@@ -67,9 +68,15 @@ def make_app(
 ) -> ASGIApp:
     """The whole server as one ASGI application: the API by its paths, pages for the rest."""
     health = Health(probe, executor)
+    docs = Docs(settings.root_path)
     pages = Starlette(
-        routes=[Route("/healthz", health.alive), Route("/readyz", health.ready)],
-        exception_handlers={HTTPException: _refuse_page},
+        routes=[
+            Route("/healthz", health.alive),
+            Route("/readyz", health.ready),
+            Route("/openapi.json", docs.description),
+            Route("/docs", docs.page),
+        ],
+        exception_handlers={HTTPException: _refuse_page, Exception: _fail_page},
     )
     pages.router.redirect_slashes = False
     shell = Shell(api, executor, settings)
@@ -86,6 +93,12 @@ async def _refuse_page(request: StarletteRequest, error: Exception) -> Starlette
     allowed = getattr(error, "headers", None) or {}
     reply = refuse(request.url.path, refusal, headers=tuple(allowed.items()))
     return StarletteResponse(reply.body, reply.status, dict(reply.headers), "application/json")
+
+
+async def _fail_page(request: StarletteRequest, _error: Exception) -> StarletteResponse:
+    """The answer to a defect; the error itself is raised again by the framework, for the log."""
+    reply = refuse(request.url.path, Refusal.INTERNAL)
+    return StarletteResponse(reply.body, reply.status, media_type="application/json")
 
 
 class Logged:
