@@ -270,10 +270,12 @@ def test_a_device_is_found_at_its_place_alone(small_world: World) -> None:
 
 def test_one_change_whole(lived: tuple[World, AccountKey]) -> None:
     world, account = lived
-    change = world.history.change(account, 5)
+    found = world.history.change(account, 5)
+    change = found.change
 
     assert change.devices.items == [name(A), name(C), "x"]
     assert list(change.outcomes) == [13, 12, 1]
+    assert found.sequence == 7
     for sequence in (0, 8, -1):
         with pytest.raises(Refused, match="no change of this number"):
             world.history.change(account, sequence)

@@ -157,11 +157,11 @@ def test_what_is_not_described_is_noted() -> None:
         found, described.violations[:] = list(described.violations), []
         return found
 
-    assert noted("GET", path, 200, [("ETag", '"1"')], good) == []
+    assert noted("GET", path, 200, [("Fotapool-Sequence", "1")], good) == []
     assert "less than the minimum" in noted("GET", path, 200, [], good.replace(b":1,", b":0,"))[0]
     assert "Additional" in noted("GET", path, 200, [], good.replace(b"{", b'{"more":1,'))[0]
     assert "required" in noted("GET", path, 200, [], b'{"account":"a"}')[0]
     assert "is not described" in noted("GET", path, 418, [], good)[0]
     assert "headers that are not described" in noted("GET", path, 200, [("X-More", "1")], good)[0]
     assert "is not described" in noted("GET", "/nothing", 200, [], good)[0]
-    assert "etag" in noted("GET", path, 200, [("ETag", "1")], good)[0]
+    assert "fotapool-sequence" in noted("GET", path, 200, [("Fotapool-Sequence", "x")], good)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fotapool.api.exchange import Call, Pending, Reply
@@ -70,7 +71,8 @@ def status(api: Api, call: Call) -> Reply:
     """Licensed devices and totals now."""
     account, listed = _listed(api, call, "status", ())
     page = api.ledger.status(account, read_cursor(listed))
-    return _read_reply(pool_v1.write_page(page, listed), page.sequence)
+    reply = _read_reply(pool_v1.write_page(page, listed), page.sequence)
+    return replace(reply, headers=(*reply.headers, _tag(page.sequence)))
 
 
 def as_of(api: Api, call: Call) -> Reply:
@@ -89,7 +91,7 @@ def as_of(api: Api, call: Call) -> Reply:
         page = api.history.as_of(account, sequence=place[0], after=place[1])
     else:
         page = api.history.as_of(account, sequence=sequence, at_ms=at_ms)
-    return _read_reply(pool_v1.write_as_of(page, listed), page.sequence)
+    return _read_reply(pool_v1.write_as_of(page, listed), page.last)
 
 
 def changes(api: Api, call: Call) -> Reply:
@@ -122,7 +124,7 @@ def one_change(api: Api, call: Call) -> Reply:
     number = read_number("change", sequence)
     found = api.history.change(account, number or 0)
     start = read_one(listed) or 0
-    return _read_reply(pool_v1.write_change_page(found, start, listed), found.sequence)
+    return _read_reply(pool_v1.write_change_page(found.change, start, listed), found.sequence)
 
 
 def device_history(api: Api, call: Call) -> Reply:
@@ -180,7 +182,7 @@ def _listed(api: Api, call: Call, kind: str, parameters: Sequence[str]) -> tuple
 
 
 def _read_reply(body: bytes, sequence: int) -> Reply:
-    return Reply(200, body, (("Fotapool-Sequence", str(sequence)), _tag(sequence)))
+    return Reply(200, body, (("Fotapool-Sequence", str(sequence)),))
 
 
 def _tag(sequence: int) -> tuple[str, str]:

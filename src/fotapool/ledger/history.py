@@ -15,15 +15,16 @@ from fotapool.ledger.rules import time_of
 from fotapool.ledger.store import Snapshot, Store
 from fotapool.model import (
     OUTCOMES,
+    Account,
     AccountKey,
     AsOfPage,
-    Change,
     ChangeFilter,
     Clock,
     ClockHealth,
     Entry,
     EntryPage,
     Examined,
+    FoundChange,
     Holding,
     HoldingPage,
     Interval,
@@ -70,12 +71,16 @@ class History:
 
         return self._store.read(read)
 
-    def change(self, account: AccountKey, sequence: int) -> Change:
+    def change(self, account: AccountKey, sequence: int) -> FoundChange:
         """One change, whole. Raises Refused for a sequence that the account has not come to."""
-        found = self._store.read(lambda snapshot: snapshot.changes(account, sequence - 1, 1))
-        if not found or found[0].sequence != sequence:
-            raise Refused(Refusal.CHANGE_UNKNOWN, sequence=sequence)
-        return found[0]
+
+        def read(snapshot: Snapshot) -> FoundChange:
+            found = snapshot.changes(account, sequence - 1, 1)
+            if not found or found[0].sequence != sequence:
+                raise Refused(Refusal.CHANGE_UNKNOWN, sequence=sequence)
+            return FoundChange(found[0], snapshot.account(account.id).sequence)
+
+        return self._store.read(read)
 
     def device(self, account: AccountKey, imei: int, *, after: int = 0) -> HoldingPage:
         """The times for which a device held a license, beginning beyond a granting sequence.
@@ -116,13 +121,21 @@ class History:
         """
 
         def read(snapshot: Snapshot) -> AsOfPage:
-            stood = self._stood(snapshot, account, sequence, at_ms)
+            row = snapshot.account(account.id)
+            stood = self._stood(snapshot, account, row, sequence, at_ms)
             imeis, times, reached = _merge(
                 snapshot.licenses_at(account.id, stood.sequence, after, PAGE_SIZE_MAX),
                 snapshot.intervals_at(account.id, stood.sequence, after, PAGE_SIZE_MAX),
             )
             return AsOfPage(
-                account, stood.sequence, stood.at_ms, stood.totals, imeis, times, reached
+                account,
+                row.sequence,
+                stood.sequence,
+                stood.at_ms,
+                stood.totals,
+                imeis,
+                times,
+                reached,
             )
 
         return self._store.read(read)
@@ -163,10 +176,14 @@ class History:
         return ClockHealth(account, row.sequence, self._clock(), row.changed_at_ms)
 
     def _stood(
-        self, snapshot: Snapshot, account: AccountKey, sequence: int | None, at_ms: int | None
+        self,
+        snapshot: Snapshot,
+        account: AccountKey,
+        row: Account,
+        sequence: int | None,
+        at_ms: int | None,
     ) -> Entry:
         """The change that a sequence or a time stands for. Raises Refused."""
-        row = snapshot.account(account.id)
         if at_ms is not None:
             if at_ms > time_of(row, self._clock()):
                 raise Refused(Refusal.AS_OF_LATER, sequence=row.sequence)

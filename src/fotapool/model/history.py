@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fotapool.model.pool import AccountKey, Entry, Totals
+from fotapool.model.pool import AccountKey, Change, Entry, Totals
 from fotapool.model.words import Outcome, Verb
 
 
@@ -81,6 +81,14 @@ class EntryPage:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundChange:
+    """One change, and the account's last one when it was looked up."""
+
+    change: Change
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """An interval with the changes that began and ended it."""
 
@@ -105,10 +113,12 @@ class AsOfPage:
     """Part of the licensed devices, and the totals, as they were after a change (R10).
 
     `imeis` ascend; `assigned_at_ms` runs parallel to them. `next` is the device after which the
-    following page begins; a page may be short or empty with more to come.
+    following page begins; a page may be short or empty with more to come. `last` is the account's
+    last change when this was read.
     """
 
     account: AccountKey
+    last: int
     sequence: int
     at_ms: int
     totals: Totals
