@@ -32,6 +32,8 @@ bench:         ## the ratios that docs/performance.md tells of
 	@scripts/venv dev
 	@$(BIN)/python -m bench.assign
 	@$(BIN)/python -m bench.status
+	@$(BIN)/python -m bench.ledger
+	@$(BIN)/python -m bench.history
 
 format:        ## style, mended
 	@scripts/venv dev

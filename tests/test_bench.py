@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(("script", "rows"), [("assign", 4), ("status", 3)])
+@pytest.mark.parametrize(
+    ("script", "rows"), [("assign", 4), ("status", 3), ("ledger", 7), ("history", 3)]
+)
 def test_a_benchmark_runs(script: str, rows: int) -> None:
     command = [sys.executable, "-m", f"bench.{script}", "--quick"]
     done = subprocess.run(

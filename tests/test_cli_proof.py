@@ -15,7 +15,7 @@ import pytest
 
 from fotapool.auth import signing
 from test_cli import Shell, shell
-from world import ACCOUNT, Clock, World, imeis, open_file
+from world import ACCOUNT, Clock, World, imeis, needs, open_file
 
 __all__ = ["shell"]
 
@@ -174,6 +174,7 @@ def altered(made: dict[str, Any], /, **members: Any) -> str:
     return json.dumps(made | members)
 
 
+@needs("openssl")
 def test_a_checkpoint_that_is_none_or_not_signed_by_that_key(
     shell: Shell, pool: Path, tmp_path: Path
 ) -> None:

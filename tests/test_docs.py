@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from fotapool.server.settings import Settings
 from fotapool.store import SqliteStore
 from fotapool.wire.errors import ERRORS
 from test_cli import ALL
-from world import ACCOUNT, Clock, World
+from world import ACCOUNT, Clock, World, needs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -285,7 +286,7 @@ def test_the_vendor_account_door(tmp_path: Path) -> None:
     world = World(SqliteStore(None, clock=Clock()), Clock())
     world.add_account(licenses=1000, devices=[990003425730524])
     secrets = world.credentials.create([ACCOUNT])
-    (snippet,) = blocks("README.md", "python")
+    snippet, _ = blocks("README.md", "python")
     with world.serving() as url:
         done = run(
             [sys.executable, "-W", "error", "-c", snippet],
@@ -329,6 +330,69 @@ def test_the_testing_door_and_the_official_sdk_recipe(tmp_path: Path) -> None:
         )
 
     assert done.stdout == "9551 LicenseAssignSuccess\n"
+
+
+@pytest.fixture
+def march(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A server whose pool lived through early March 2026; gives a client's variables."""
+    clock = Clock(int(datetime(2026, 3, 1, 9, tzinfo=UTC).timestamp() * 1000))
+    world = World(SqliteStore(tmp_path / "pool.db", clock=clock), clock)
+    device = "990003425730524"
+    world.add_account(licenses=5, devices=[int(device), 990000473475967])
+    anna, ben = (world.credentials.create([ACCOUNT], name=name) for name in ("anna", "ben"))
+    for secrets, verb, days in ((anna, "assign", 1), (ben, "remove", 3), (anna, "assign", 3)):
+        clock.advance(minutes=days * 24 * 60)
+        login = world.log_in(secrets)
+        path = f"/api/fotapool/v1/accounts/{ACCOUNT}/{verb}"
+        assert login.post(path, {"imeis": [device, "9900"]}).status == 200
+    with world.serving() as url:
+        yield {
+            "FOTAPOOL_BASE_URL": url,
+            "FOTAPOOL_CLIENT_ID": ben.client_id,
+            "FOTAPOOL_CLIENT_SECRET": ben.client_secret,
+        }
+    world.store.close()
+
+
+@needs("curl")
+def test_who_had_this_license_on_3_march(march: dict[str, str], tmp_path: Path) -> None:
+    """The README's question, by each of its three answers."""
+    command, curl = (block for block in blocks("README.md", "sh") if "as-of" in block)
+    _, program = blocks("README.md", "python")
+    by_command = run(["bash", "-e", "-c", command], tmp_path, **march).stdout
+    by_program = run([sys.executable, "-W", "error", "-c", program], tmp_path, **march).stdout
+    by_curl = run(["bash", "-e", "-c", curl], tmp_path, **march).stdout
+
+    assert [line.split() for line in by_command.splitlines()] == [
+        ["SINCE", "BY", "CHANGE", "UNTIL", "BY", "CHANGE"],
+        ["2026-03-02T09:00:00.000Z", "anna", "3", "assign", "2026-03-05T09:00:00.000Z", "ben", "4", "remove"],
+        ["2026-03-08T09:00:00.000Z", "anna", "5", "assign", "still", "held", "-", "-"],
+        ["IMEI", "SINCE"],
+        ["990003425730524", "2026-03-02T09:00:00.000Z"],
+    ]  # fmt: skip
+    assert by_program.splitlines()[-1] == "['990003425730524']"
+    assert "actor='ben', verb='remove'" in by_program
+    decoder = json.JSONDecoder()
+    history, end = decoder.raw_decode(by_curl)
+    stood, _ = decoder.raw_decode(by_curl[end:])
+    assert [held["since"]["actor"] for held in history["items"]] == ["anna", "anna"]
+    assert history["items"][0]["until"]["actor"] == "ben"
+    assert [held["imei"] for held in stood["items"]] == ["990003425730524"]
+
+
+@needs("curl")
+def test_the_history_page(march: dict[str, str], tmp_path: Path) -> None:
+    _, commands, curl = blocks("docs/how-to/history.md", "sh")
+    (program,) = blocks("docs/how-to/history.md", "python")
+    by_command = run(["bash", "-e", "-c", commands], tmp_path, **march)
+    by_program = run([sys.executable, "-W", "error", "-c", program], tmp_path, **march)
+    by_curl = run(["bash", "-e", "-c", curl], tmp_path, **march)
+
+    assert "change 3: assign by anna at 2026-03-02T09:00:00.000Z" in by_command.stderr
+    assert by_command.stdout.splitlines()[-1].split() == ["remove", "malformed", "1"]
+    assert "until 2026-03-05 09:00:00+00:00 by ben in change 4" in by_program.stdout
+    assert by_program.stdout.splitlines()[-2:] == ["change 3 left 1 of 5 used", "True"]
+    assert by_curl.stdout.count('"items"') == 2
 
 
 def test_the_tutorial(tmp_path: Path) -> None:

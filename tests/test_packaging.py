@@ -141,8 +141,8 @@ def test_the_installed_wheel_runs_the_demo(new_venv: NewVenv, tmp_path: Path) ->
 def test_the_installed_wheel_runs_the_readmes_doors(new_venv: NewVenv, tmp_path: Path) -> None:
     """The three doors together: a pool of one's own, served, and used by the SDK's snippet."""
     folder = new_venv(CORE + CLI + SERVER)
-    (snippet,) = blocks("README.md", "python")
-    pool, demo = (block for block in blocks("README.md", "sh") if "fotapool" in block)
+    snippet, _ = blocks("README.md", "python")
+    pool, demo, *_ = (block for block in blocks("README.md", "sh") if "fotapool" in block)
     *setup, serve = pool.splitlines()
     made = run(folder, "bash", "-e", "-c", "\n".join(setup), cwd=tmp_path)
     assert made.returncode == 0, made.stderr

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from fotapool.api import Api, Reply, Request
 from fotapool.auth import Auth, Credentials, Secrets
@@ -213,6 +216,11 @@ def header_of(reply: Reply, name: str) -> str | None:
 
 def open_file(path: Path, clock: Clock) -> SqliteStore:
     return SqliteStore(path, clock=clock)
+
+
+def needs(tool: str) -> pytest.MarkDecorator:
+    """Skips, by name, where a program is not on this machine."""
+    return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not on this machine")
 
 
 def imeis(count: int, first: int = 990003425730000) -> list[int]:

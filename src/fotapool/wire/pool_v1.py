@@ -181,7 +181,7 @@ def _entry_head(entry: Entry) -> dict[str, object]:
 
 
 def _entry(entry: Entry) -> dict[str, object]:
-    told = {
+    told: dict[str, object] = {
         "change": entry.sequence,
         "at": rfc3339(entry.at_ms),
         "actor": entry.actor,
