@@ -43,6 +43,7 @@ class Pool:
     ended: list[tuple[str, int, int]] = field(default_factory=list)
     changes: list[Made] = field(default_factory=list)
     keys: dict[str, Key] = field(default_factory=dict)
+    key_days: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.note("create_account", [], [])
@@ -103,9 +104,15 @@ class Pool:
         self.changes.append(made)
 
     def known_key(self, text: str) -> Key | None:
-        """A key is known until the day after the day of its change is over."""
+        """A key is known on the day of its change, and on until another day with keys is over."""
         key = self.keys.get(text)
-        return key if key and self.time_ms // DAY_MS - key.day <= 1 else None
+        today = self.time_ms // DAY_MS
+        kept = {today, max((day for day in self.key_days if day < today), default=today)}
+        return key if key and key.day in kept else None
+
+    def keep_key(self, text: str, key: Key) -> None:
+        self.keys[text] = key
+        self.key_days.add(key.day)
 
     def at(self, moment_ms: int) -> Made | None:
         """The last change that is not later."""

@@ -313,12 +313,24 @@ def test_the_clock_in_full(lived: Login) -> None:
 
 
 # path, query                                            status  message
+def place(kind: str, parameters: dict[str, str], *numbers: int) -> str:
+    return str(List(kind, ACCOUNT, parameters).write_place(*numbers))
+
+
 QUERIES = [
     ("/status",    "more=1",                                 400, "more is not known here"),
     ("/status",    "cursor=x",                               400, "cursor is not one that this list gave"),
     ("/status",    "cursor=",                                400, "cursor is not one that this list gave"),
     ("/status",    "cursor=" + "A" * 2000,                   400, "cursor is not one that this list gave"),
     ("/status",    "cursor=%C3%A4",                          400, "cursor is not one that this list gave"),
+    ("/status",    "cursor=" + place("status", {}, 2**62),   400, "cursor is not one that this list gave"),
+    ("/status",    "cursor=" + place("status", {}, 10**30),  400, "cursor is not one that this list gave"),
+    ("/status",    "cursor=" + place("status", {}, -1),      400, "cursor is not one that this list gave"),
+    ("/status",    "cursor=" + place("status", {}, 1, 1),    400, "cursor is not one that this list gave"),
+    ("/status",    "cursor=" + place("status", {}, 1) + "*", 400, "cursor is not one that this list gave"),
+    ("/changes/3", "cursor=" + place("change 3", {}, -1),    400, "cursor is not one that this list gave"),
+    ("/as-of",     "sequence=3&cursor=" + place("as-of", {"sequence": "3"}, 10**20, 5),
+                                                             400, "cursor is not one that this list gave"),
     ("/as-of",     "",                                       400, "sequence or at must be given, and only one of them"),
     ("/as-of",     "sequence=3&at=2017-11-29T16:05:42Z",     400, "sequence or at must be given, and only one of them"),
     ("/as-of",     "sequence=3&sequence=4",                  400, "sequence must be given once"),
@@ -347,6 +359,25 @@ QUERIES = [
     ("/clock",     "at=2017-11-29T16:06:42Z",                400, "at is not known here"),
     ("/nothing",   "",                                       404, "No such path."),
 ]  # fmt: skip
+
+
+def test_places_beyond_every_device_are_empty_pages_and_no_errors(lived: Login) -> None:
+    for path, kind, query, numbers in [
+        ("/changes", "changes", {}, [0]),
+        ("/changes/3", "change 3", {}, [10**17]),
+        ("/as-of", "as-of", {"sequence": "3"}, [3, 10**17]),
+        ("/refusals", "refusals", {}, [0]),
+    ]:
+        asked = "&".join(f"{name}={text}" for name, text in query.items())
+        reply = lived.get(POOL + path, f"{asked}&cursor={place(kind, query, *numbers)}")
+        assert (reply.status, told(reply)["items"]) == (200, [])
+
+
+@pytest.mark.parametrize(
+    "at", ["2017-11-29t16:03:42z", "2017-11-29T18:03:42%2B02:00", "2017-11-29T16:03:42.000+00:00"]
+)
+def test_moments_as_rfc_3339_writes_them(lived: Login, at: str) -> None:
+    assert told(lived.get(POOL + "/as-of", f"at={at}"))["at"] == "2017-11-29T16:03:42.000Z"
 
 
 @pytest.mark.parametrize(("path", "query", "status", "message"), QUERIES)

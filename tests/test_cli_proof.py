@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -109,6 +110,73 @@ def test_a_damaged_file_is_told_in_a_line(shell: Shell, pool: Path) -> None:
     assert "Traceback" not in out + err
 
 
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_verifying_changes_nothing_and_needs_no_right_to_write(
+    shell: Shell, pool: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(pool)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")  # nothing lies beside it
+    before = sha256_of(pool)
+    pool.chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        assert shell.json("verify")["sound"] is True
+    finally:
+        tmp_path.chmod(0o755)
+
+    assert sha256_of(pool) == before
+
+
+def test_verifying_goes_on_beside_a_writer(shell: Shell, pool: Path) -> None:
+    with closing(sqlite3.connect(pool, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE account SET used = 0")
+        assert shell.json("verify")["sound"] is True
+        writer.execute("ROLLBACK")
+
+
+def test_verifying_does_not_bring_an_older_file_up_to_date(shell: Shell, pool: Path) -> None:
+    edit(pool, "DELETE FROM migration WHERE number > 1")
+    before = sha256_of(pool)
+    _, err = shell("verify", code=3)
+
+    assert "has schema 1, and this fotapool reads" in err
+    assert sha256_of(pool) == before
+
+
+# what was done to the file                                                     what is printed of it
+DAMAGED = [
+    ("DROP TABLE license",                                                       "no such table: license"),
+    ("DROP TABLE change",                                                        "no such table: change"),
+    ("DROP TABLE account_name",                                                  "database: damaged: "),
+    ("UPDATE change SET actor = CAST(x'ff' AS TEXT) WHERE sequence = 4",         "change 4: the change cannot be read"),
+    ("UPDATE license SET imei = -1 WHERE imei = 990003425730000",                "no device could be -1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "told"), DAMAGED)
+def test_whatever_is_damaged_is_exit_code_4_and_no_traceback(
+    shell: Shell, pool: Path, statement: str, told: str
+) -> None:
+    edit(pool, statement)
+    out, err = shell("verify", code=4)
+
+    assert told in out
+    assert "Traceback" not in out + err
+
+
+def test_rows_of_an_account_without_its_name_are_found(shell: Shell, pool: Path) -> None:
+    edit(pool, "DELETE FROM account_name WHERE account = 1")
+    assert (
+        "account number 1: its rows are there, but its name is not\n" in shell("verify", code=4)[0]
+    )
+    edit(pool, "DELETE FROM account_name")
+    assert shell.json("verify", code=4)["unnamed_accounts"] == [1, 2]
+
+
 # arguments                                        code  told
 REFUSED = [
     (["verify", "nobody"],                           3, "there is no account nobody"),
@@ -163,6 +231,14 @@ def test_a_checkpoint_finds_a_cut_tail(shell: Shell, pool: Path, tmp_path: Path)
     assert shell.json("verify", *against)["sound"] is True
     only, _ = shell("checkpoint", OTHER, "--private-key", private)
     assert [named["account"] for named in json.loads(only)["accounts"]] == [OTHER]
+
+    kept_other = tmp_path / "other.json"
+    kept_other.write_text(only)
+    less = ["--checkpoint", str(kept_other), "--public-key", public]
+    assert shell.json("verify", *less)["unchecked_accounts"] == [ACCOUNT]
+    assert f"account {ACCOUNT}: the checkpoint does not name it" in shell("verify", *less)[1]
+    _, err = shell("verify", ACCOUNT, *less, code=3)
+    assert err == f"fotapool: the checkpoint does not name account {ACCOUNT}\n"
 
     edit(pool, "DELETE FROM account_name WHERE account = 2")
     lost, _ = shell("verify", *against, code=4)

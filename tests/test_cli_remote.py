@@ -142,7 +142,10 @@ def test_as_of(asked: Asked) -> None:
         "overhang": 0,
         "items": [{"imei": B, "assigned_at": "2017-11-29T16:04:42.000Z"}],
     }
-    assert len(asked.json("as-of", ACCOUNT, "--sequence", "3", "--limit", "1")["items"]) == 1
+    assert len(asked.json("as-of", ACCOUNT, "--sequence", "3")["items"]) == 2
+    out, err = asked("as-of", ACCOUNT, "--sequence", "3", "--limit", "1")
+    assert len(out.splitlines()) == 2
+    assert err.endswith("the first 1 of 2; --limit 0 lists all\n")
 
 
 def test_refusals(asked: Asked) -> None:
@@ -166,6 +169,10 @@ REFUSED = [
     (["history", ACCOUNT, "--change", "0"],         2, "Usage:"),
     (["history", ACCOUNT, "--since", "yesterday"],  2, "'yesterday': use a time such as 2026-03-03T12:00:00Z"),
     (["history", ACCOUNT, "--verb", "steal"],       2, "Usage:"),
+    (["history", ACCOUNT, "--since", "2026-W10-2"], 2, "'2026-W10-2': use a time such as"),
+    (["history", ACCOUNT, B, "--change", "3"],      2, "IMEI and --change do not go together"),
+    (["history", ACCOUNT, B, "--verb", "assign"],   2, "IMEI and --verb do not go together"),
+    (["history", ACCOUNT, "--change", "3", "--oldest-first"], 2, "--change and --oldest-first do not go together"),
     (["history"],                                   2, "Usage:"),
     (["as-of", ACCOUNT],                            2, "give --sequence or --at, and only one of them"),
     (["as-of", ACCOUNT, "--sequence", "1", "--at", "2017-11-29T16:05:42Z"], 2, "only one of them"),

@@ -500,6 +500,14 @@ def test_a_key_of_ones_own_is_sent_as_it_is() -> None:
     assert (change.change, change.replayed) == (None, False)
 
 
+@pytest.mark.parametrize("key", ["", "x" * 129, "schlüssel", "two\nlines"])
+def test_a_key_that_no_server_takes_is_told_before_any_request(key: str) -> None:
+    with Client(transport=Script(), access_token="t", session_token="s") as client:
+        for verbs in (client.licenses, client.pool):
+            with pytest.raises(ValueError, match="1 to 128 printable ASCII"):
+                verbs.assign("a", ["1"], idempotency_key=key)
+
+
 def test_asking_again_after_a_crash_gives_the_answer_of_then(small_world: World) -> None:
     world = small_world
     world.add_account(licenses=2, devices=[int(A), int(B)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -258,6 +258,12 @@ def test_pages_that_do_not_go_on_are_an_error_not_a_loop() -> None:
 
     with pytest.raises(ApiError, match="do not go on"):
         list(client.pool.changes("a"))
+
+
+def test_a_moment_outside_of_the_calendar_is_told_at_once(client: Client) -> None:
+    beyond = datetime.max.replace(tzinfo=timezone(-timedelta(hours=5)))
+    with pytest.raises(ValueError, match="outside of the years 1 to 9999"):
+        client.pool.as_of(ACCOUNT, at=beyond)
 
 
 def test_a_single_text_is_not_taken_for_a_list() -> None:

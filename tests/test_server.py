@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from fotapool.client import ServerError
 from fotapool.model import CannotListen, ConfigurationError, StoreUnusable
 from fotapool.server import http as http_module
 from fotapool.server import process as process_module
@@ -128,6 +129,30 @@ def test_every_answer_has_a_request_id_and_a_sane_one_is_kept(login: Login) -> N
         ]:
             _, headers, _ = ask(url, "GET", "/nowhere", headers={"X-Request-Id": sent})
             assert (headers["x-request-id"] == sent) is kept
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("Idempotency-Key", "k", "IDEMPOTENCY_KEY_INVALID"),
+        ("If-Match", '"2"', "PRECONDITION_INVALID"),
+    ],
+)
+def test_a_header_that_says_two_things_is_refused(
+    login: Login, name: str, value: str, code: str
+) -> None:
+    body = b'{"imeis": ["1"]}'
+    with login.world.serving() as url, raw(url) as connection:
+        connection.sendall(
+            f"POST /api/fotapool/v1/accounts/{ACCOUNT}/assign HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {login.bearer}\r\n{name}: {value}\r\n{name}: {value}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+            + body
+        )
+        answer = read_all(connection)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert code.encode() in answer
 
 
 def test_content_types_do_not_matter(login: Login) -> None:
@@ -416,6 +441,22 @@ def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(
     failure = next(record for record in caplog.records if record.levelname == "ERROR")
     assert "ZeroDivisionError" in TextLines().format(failure)
     assert headers["x-request-id"] in TextLines().format(failure)
+
+
+def test_damage_is_500_and_no_reason_to_wait(login: Login) -> None:
+    def drop(tx: Any) -> None:
+        tx._connection.execute("DROP TABLE license")
+
+    login.world.store.write(drop).result()
+    with login.world.serving() as url, login.client(url, max_retries=0) as client:
+        for call in (client.licenses.status, client.pool.status):
+            with pytest.raises(ServerError) as caught:
+                call(ACCOUNT)
+            assert caught.value.error_code == "INTERNAL_SYSTEM_ERROR"
+            assert "license" not in caught.value.response.text
+        with pytest.raises(ServerError) as caught:
+            client.licenses.assign(ACCOUNT, ["1"])
+        assert caught.value.error_code == "INTERNAL_SYSTEM_ERROR"
 
 
 def test_a_decision_the_schema_refuses_is_500_and_nothing_is_done(

@@ -124,7 +124,7 @@ class Life(RuleBasedStateMachine):
         assert int(told["fotapool-change"]) == self.pool.last.sequence
         self.compare_answer(door, json.loads(body), items, expected)
         if key:
-            self.pool.keys[key] = Key(request, body, self.pool.last.at_ms // DAY_MS)
+            self.pool.keep_key(key, Key(request, body, self.pool.last.at_ms // DAY_MS))
 
     def compare_answer(self, door: str, told: Any, items: list[str], expected: list[str]) -> None:
         if door == "own":

@@ -28,12 +28,15 @@ from fotapool.model import (
     PurchaseType,
     Refusal,
     Refused,
+    StoreDamaged,
     StoreError,
     Totals,
     Verb,
 )
 from fotapool.store import SqliteStore
 from world import ACCOUNT, NOON_MS, Clock, World, imeis
+
+HOUR_MS = 3_600_000
 
 Answer = Change | Refused
 
@@ -408,27 +411,46 @@ def test_a_request_that_fails_leaves_its_key_unused(world: World) -> None:
     assert not world.ledger.submit(keyed).result(10).replayed
 
 
-# hours later   replayed
+# another key used after these hours   hours when asked again   replayed
 WINDOW = [
-    (0,         True),
-    (24,        True),
-    (31.9,      True),   # noon 16:03 that day: the next day ends 31 h 56 min later
-    (32,        False),
-    (24 * 365,  False),
-    (-24 * 365, True),   # a clock that goes back: the account's own time stands still
+    ([],              0,         True),
+    ([],              24,        True),
+    ([],              24 * 365,  True),    # no other key since: it is kept
+    ([1, 7.9],        7.9,       True),    # noon 16:03 that day: its day ends 7 h 56 min later
+    ([8],             31.9,      True),    # keys of the next day
+    ([8],             32,        False),   # and that day is over
+    ([24 * 365],      24 * 365,  True),    # one other day is not enough, however late it is
+    ([8, 24 * 365],   24 * 365,  False),
+    ([24 * 9],        1,         True),    # the clock jumped ahead for one change, and came back
+    ([],              -24 * 365, True),    # a clock that goes back: the account's time stands still
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("hours", "replayed"), WINDOW)
-def test_a_key_is_kept_until_the_next_day_is_over(
-    world: World, hours: float, replayed: bool
+@pytest.mark.parametrize(("others", "hours", "replayed"), WINDOW)
+def test_a_key_is_kept_until_the_next_day_with_keys_is_over(
+    world: World, others: list[float], hours: float, replayed: bool
 ) -> None:
     account = world.add_account(licenses=9, devices=[1])
+    start_ms = world.clock.now_ms
     ask_with(world, account, "k", 1)
-    world.clock.advance(minutes=hours * 60)
+    for later in others:
+        world.clock.now_ms = start_ms + int(later * HOUR_MS)
+        ask_with(world, account, f"after {later}", 1)
+    world.clock.now_ms = start_ms + int(hours * HOUR_MS)
 
     assert ask_with(world, account, "k", 1).replayed is replayed
     assert ask_with(world, account, "k", 1).replayed
+    check_books(world, account)
+
+
+def test_a_key_that_names_another_change_is_damage_and_no_answer(world: World) -> None:
+    account = world.add_account(licenses=9, devices=[1, 2])
+    ask_with(world, account, "k", 1)
+    ask_with(world, account, "l", 2)
+    for other in (2, 4, 99):
+        execute(world, f"UPDATE idempotency SET sequence = {other} WHERE key = 'k'")
+        with pytest.raises(StoreDamaged, match="idempotency key"):
+            ask_with(world, account, "k", 1)
     check_books(world, account)
 
 
@@ -436,14 +458,13 @@ def test_keys_are_forgotten_a_few_at_a_time(world: World) -> None:
     account = world.add_account(licenses=9, devices=[1])
     for number in range(150):
         ask_with(world, account, f"k{number}", 1)
-    world.clock.advance(minutes=3 * 24 * 60)
-
-    left = []
-    for number in range(4):
-        ask_with(world, account, f"later {number}", 1)
+    left: list[int] = []
+    for days in (3, 3, 0, 0, 0):
+        world.clock.advance(minutes=days * 24 * 60)
+        ask_with(world, account, f"later {len(left)}", 1)
         left.append(rows_of(world, "SELECT count(*) FROM idempotency")[0][0])
 
-    assert left == [87, 24, 3, 4]
+    assert left == [151, 88, 25, 4, 5]
 
 
 def execute(world: World, statement: str) -> None:

@@ -24,6 +24,7 @@ from fotapool.model import (
     Refusal,
     Refused,
     Role,
+    StoreDamaged,
     StoreError,
 )
 
@@ -143,11 +144,16 @@ def _unrouted(request: Request) -> Reply:
 
 
 def _guarded(call: Call, step: Callable[[], T]) -> T | Reply:
-    """Run a step; a refusal becomes its reply, and what the store could not do becomes 503."""
+    """Run a step; a refusal becomes its reply, and what the store could not do becomes 503.
+
+    Damage is raised on: waiting does not mend it, and an operator must see it.
+    """
     try:
         return step()
     except Refused as refused:
         return refuse(call.request.path, refused.refusal, named=refused.named)
+    except StoreDamaged:
+        raise
     except StoreError:
         return refuse(call.request.path, Refusal.BUSY)
 

@@ -16,7 +16,7 @@ import msgspec
 from fotapool.model import AccountKey, ConfigurationError, NotFound
 
 if TYPE_CHECKING:
-    from fotapool.store import SqliteStore
+    from fotapool.store import Reader, SqliteStore
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -100,19 +100,14 @@ def note(message: str) -> None:
 
 
 @contextmanager
-def opened_store(url: str, *, must_exist: bool = False) -> Iterator[SqliteStore]:
-    """The store of an administration command, made where it need not exist already.
-
-    Raises ConfigurationError, NotFound, StoreError.
-    """
-    from fotapool.store import database_exists, open_store
+def opened_store(url: str) -> Iterator[SqliteStore]:
+    """The store of an administration command. Raises ConfigurationError, StoreError."""
+    from fotapool.store import open_store
 
     if url == IN_MEMORY:
         raise ConfigurationError(
             "a database in memory ends with this command; give --db sqlite:///PATH"
         )
-    if must_exist and not database_exists(url):
-        raise NotFound(f"there is no database at {url}; name it with --db")
     store = open_store(url, clock=clock)
     try:
         yield store
@@ -120,7 +115,7 @@ def opened_store(url: str, *, must_exist: bool = False) -> Iterator[SqliteStore]
         store.close()
 
 
-def find_account(store: SqliteStore, name: str) -> AccountKey:
+def find_account(store: SqliteStore | Reader, name: str) -> AccountKey:
     """An account by its name. Raises NotFound."""
     found = store.read(lambda snapshot: snapshot.find_account(name))
     if found is None:

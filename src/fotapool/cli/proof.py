@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +21,26 @@ from fotapool.cli._options import (
     emit_json,
     find_account,
     note,
-    opened_store,
     option,
     output_options,
 )
-from fotapool.model import AccountKey, AlreadyExists, Checkpoint, ConfigurationError, StoreDamaged
+from fotapool.model import (
+    AccountKey,
+    AlreadyExists,
+    Checkpoint,
+    ConfigurationError,
+    NotFound,
+    StoreDamaged,
+)
 
 if TYPE_CHECKING:
     from fotapool.ledger.verify import Finding, Report
-    from fotapool.store import SqliteStore
+    from fotapool.store import Reader
+    from fotapool.store.sqlite_snapshot import SqliteSnapshot
 
 PROGRESS_EVERY_S = 2.0
+ACCOUNTS_LOOKED_FOR = 1000
+"""Numbers beyond the last named account that are looked at for rows without a name."""
 
 
 @click.command("verify")
@@ -47,25 +57,76 @@ def verify_ledgers(
     Reads every change, its hash and its verdicts, then holds licenses, their history and the
     counters against them. Names the first wrong change. Works on a live database.
     """
+    from fotapool.store import opened_reader
+
     named = _read_checkpoint(checkpoint, public_key)
+    if named and account is not None and account not in named:
+        raise NotFound(f"the checkpoint does not name account {account}")
     started_s = time.monotonic()
-    damage, reports = "", []
+    proof = _Proof(checkpoints=named)
     try:
-        with opened_store(db, must_exist=True) as store:
-            damage = store.read(lambda snapshot: snapshot.damage())
-            reports = [
-                _verify_one(store, key, named.pop(key.name, None))
-                for key in _chosen_accounts(store, account)
-            ]
+        with opened_reader(db) as reader:
+            proof.damage = reader.read(lambda snapshot: snapshot.damage())
+            for key in _chosen_accounts(reader, account):
+                proof.reports.append(_verify_one(reader, key, named.get(key.name)))
+            if account is None:
+                proof.unnamed = reader.read(_unnamed_accounts)
+                proof.compare_names()
     except StoreDamaged as error:
-        damage = damage or str(error)
-    missing = [] if account else sorted(named)
-    told = _describe(reports, damage, missing, time.monotonic() - started_s)
+        proof.damage = proof.damage or str(error)
+    told = proof.described(time.monotonic() - started_s)
     if json:
         emit_json(told)
     else:
         _print(told)
     return DONE if told["sound"] else UNSOUND
+
+
+def _unnamed_accounts(snapshot: SqliteSnapshot) -> list[int]:
+    """The numbers of accounts whose rows are there, and whose names are not.
+
+    Numbers are given one after another, so those in between and the next are asked for.
+    """
+    known = {key.id for key in snapshot.accounts()}
+    return [
+        number
+        for number in range(1, max(known, default=0) + ACCOUNTS_LOOKED_FOR)
+        if number not in known and snapshot.has_account(number)
+    ]
+
+
+@dataclass
+class _Proof:
+    """What was found in a database, account by account."""
+
+    checkpoints: Mapping[str, Checkpoint]
+    reports: list[Report] = field(default_factory=list)
+    damage: str = ""
+    unnamed: Sequence[int] = ()
+    missing: Sequence[str] = ()
+    unchecked: Sequence[str] = ()
+
+    def compare_names(self) -> None:
+        """Which accounts the checkpoint names and the database does not, and the reverse."""
+        found = {report.account.name for report in self.reports}
+        self.missing = sorted(set(self.checkpoints) - found)
+        self.unchecked = sorted(found - set(self.checkpoints)) if self.checkpoints else ()
+
+    def described(self, seconds: float) -> dict[str, Any]:
+        changes = sum(report.changes for report in self.reports)
+        verdicts = sum(report.verdicts for report in self.reports)
+        found = any(report.findings for report in self.reports)
+        return {
+            "sound": not (self.damage or self.missing or self.unnamed or found),
+            "damage": self.damage,
+            "missing_accounts": self.missing,
+            "unnamed_accounts": self.unnamed,
+            "unchecked_accounts": self.unchecked,
+            "accounts": [_describe_report(report) for report in self.reports],
+            "seconds": round(seconds, 3),
+            "changes_per_s": round(changes / seconds),
+            "verdicts_per_s": round(verdicts / seconds),
+        }
 
 
 def _read_checkpoint(file: str | None, public_key: str | None) -> dict[str, Checkpoint]:
@@ -82,17 +143,17 @@ def _read_checkpoint(file: str | None, public_key: str | None) -> dict[str, Chec
     return {position.account: position for position in named}
 
 
-def _chosen_accounts(store: SqliteStore, account: str | None) -> list[AccountKey]:
+def _chosen_accounts(reader: Reader, account: str | None) -> list[AccountKey]:
     if account is not None:
-        return [find_account(store, account)]
-    return store.read(lambda snapshot: snapshot.accounts())
+        return [find_account(reader, account)]
+    return reader.read(lambda snapshot: snapshot.accounts())
 
 
-def _verify_one(store: SqliteStore, key: AccountKey, checkpoint: Checkpoint | None) -> Report:
+def _verify_one(reader: Reader, key: AccountKey, checkpoint: Checkpoint | None) -> Report:
     from fotapool.ledger.verify import verify
 
     progress = _progress(key.name)
-    return store.read(
+    return reader.read(
         lambda snapshot: verify(snapshot, key, checkpoint=checkpoint, progress=progress)
     )
 
@@ -107,23 +168,6 @@ def _progress(name: str) -> Callable[[int], None]:
             note(f"account {name}: {changes:,} changes read")
 
     return tell
-
-
-def _describe(
-    reports: list[Report], damage: str, missing: list[str], seconds: float
-) -> dict[str, Any]:
-    changes = sum(report.changes for report in reports)
-    verdicts = sum(report.verdicts for report in reports)
-    found = any(report.findings for report in reports)
-    return {
-        "sound": not (damage or missing or found),
-        "damage": damage,
-        "missing_accounts": missing,
-        "accounts": [_describe_report(report) for report in reports],
-        "seconds": round(seconds, 3),
-        "changes_per_s": round(changes / seconds),
-        "verdicts_per_s": round(verdicts / seconds),
-    }
 
 
 def _describe_report(report: Report) -> dict[str, Any]:
@@ -155,6 +199,8 @@ def _print(told: Mapping[str, Any]) -> None:
         click.echo(f"database: damaged: {told['damage']}")
     for name in told["missing_accounts"]:
         click.echo(f"account {name}: missing, but the checkpoint names it")
+    for number in told["unnamed_accounts"]:
+        click.echo(f"account number {number}: its rows are there, but its name is not")
     for report in told["accounts"]:
         state = "sound" if report["sound"] else f"WRONG from change {report['first_wrong_change']}"
         click.echo(
@@ -165,6 +211,8 @@ def _print(told: Mapping[str, Any]) -> None:
             about = f", device {finding['imei']}" if finding["imei"] else ""
             detail = f" ({finding['detail']})" if finding["detail"] else ""
             click.echo(f"  change {finding['change']}{about}: {finding['message']}{detail}")
+    for name in told["unchecked_accounts"]:
+        note(f"account {name}: the checkpoint does not name it, so a tail cut there goes unseen")
     note(
         f"{told['seconds']:.1f} s: {told['changes_per_s']:,} changes and "
         f"{told['verdicts_per_s']:,} verdicts a second"
@@ -193,12 +241,13 @@ def make_checkpoint(
     cut or rewritten.
     """
     from fotapool.auth.signing import sign
+    from fotapool.store import opened_reader
     from fotapool.wire.checkpoint import write_checkpoints
 
     key = _read_file(private_key)
-    with opened_store(db, must_exist=True) as store:
-        accounts = _chosen_accounts(store, account)
-        positions = store.read(
+    with opened_reader(db) as reader:
+        accounts = _chosen_accounts(reader, account)
+        positions = reader.read(
             lambda snapshot: [(named, snapshot.account(named.id)) for named in accounts]
         )
     checkpoints = [Checkpoint(named.name, row.sequence, row.head) for named, row in positions]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -14,12 +15,21 @@ from fotapool.cli._options import emit_json, emit_table, note, option, output_op
 from fotapool.model import Outcome, Verb
 
 if TYPE_CHECKING:
-    from fotapool.client import ChangeSummary, Client, Holding, NamedChange, PoolChange
+    from fotapool.client import (
+        ChangeSummary,
+        Client,
+        Holding,
+        LicensedDevice,
+        NamedChange,
+        PoolChange,
+    )
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 LISTED = 50
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _OUTCOMES = {outcome.word: outcome for outcome in Outcome if outcome is not Outcome.UNRECOGNIZED}
 
@@ -53,7 +63,7 @@ def _moment(_context: click.Context, _parameter: click.Parameter, text: str | No
 
 def _moment_or_day(context: click.Context, parameter: click.Parameter, text: str | None) -> Any:
     """The same, or a day, which is its first moment in UTC."""
-    if text is not None and len(text) == len("2026-03-03") and (day := _read_time(text)):
+    if text is not None and _DAY.fullmatch(text) and (day := _read_time(text)):
         return day.replace(tzinfo=UTC)
     return _moment(context, parameter, text)
 
@@ -65,10 +75,10 @@ def _read_time(text: str) -> datetime | None:
         return None
 
 
-def _limit_option(command: F) -> F:
+def _limit_option(default: int) -> Callable[[F], F]:
     return option(
-        "--limit", type=click.IntRange(min=0), default=LISTED, help="List this many; 0 is all."
-    )(command)
+        "--limit", type=click.IntRange(min=0), default=default, help="List this many; 0 is all."
+    )
 
 
 @click.command()
@@ -86,7 +96,7 @@ def _limit_option(command: F) -> F:
 @option("--outcome", type=click.Choice(sorted(_OUTCOMES)), help="Changes with this verdict.")
 @option("--naming", metavar="IMEI", help="Changes that name this device, refused or not.")
 @option("--oldest-first", is_flag=True, help="Begin with the oldest change.")
-@_limit_option
+@_limit_option(LISTED)
 @client_options
 @output_options
 def history(
@@ -103,6 +113,11 @@ def history(
     **wanted: Any,
 ) -> None:
     """What happened in ACCOUNT, or when device IMEI held a license, by which change and whom."""
+    _refuse_together(
+        {"IMEI": imei, "--change": change},
+        {"--naming": naming, "--outcome": outcome, "--oldest-first": oldest_first or None}
+        | {f"--{name}": value for name, value in wanted.items()},
+    )
     if imei is not None:
         _show_holdings(imei, _listed(client.pool.device_history(account, imei), limit), json=json)
     elif change is not None:
@@ -116,6 +131,13 @@ def history(
             **wanted,
         )
         _show_changes(_listed(changes, limit), json=json)
+
+
+def _refuse_together(lone: Mapping[str, object], filters: Mapping[str, object]) -> None:
+    """One device or one change stands for itself; a filter beside it would be passed over."""
+    given = [name for name, value in {**lone, **filters}.items() if value is not None]
+    if len(given) > 1 and given[0] in lone:
+        raise click.UsageError(f"{given[0]} and {given[1]} do not go together: give one of them")
 
 
 def _show_holdings(imei: str, holdings: list[Holding], *, json: bool) -> None:
@@ -166,7 +188,7 @@ def _show_change(change: PoolChange, *, json: bool) -> None:
 @click.argument("account")
 @option("--sequence", type=click.IntRange(min=1), help="As this change left it; exact and final.")
 @option("--at", metavar="TIME", callback=_moment, help="As it stood at this time.")
-@_limit_option
+@_limit_option(0)
 @client_options
 @output_options
 def as_of(
@@ -182,7 +204,9 @@ def as_of(
     if (sequence is None) == (at is None):
         raise click.UsageError("give --sequence or --at, and only one of them")
     stood = client.pool.as_of(account, sequence=sequence, at=at)
-    devices = client.pool.devices_as_of(account, sequence=stood.sequence)
+    devices: Iterable[LicensedDevice] = stood.devices
+    if stood.has_more:
+        devices = client.pool.devices_as_of(account, sequence=stood.sequence)
     rows = ((device.imei, device.assigned_at_text) for device in _upto(devices, limit))
     if json:
         items = [{"imei": imei, "assigned_at": text} for imei, text in rows]
@@ -204,6 +228,8 @@ def as_of(
     click.echo(f"{'IMEI':<15}  SINCE")
     for imei, text in rows:
         click.echo(f"{imei}  {text}")
+    if 0 < limit < stood.used:
+        note(f"the first {limit:,} of {stood.used:,}; --limit 0 lists all")
 
 
 @click.command()

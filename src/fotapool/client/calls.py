@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -10,6 +11,8 @@ from urllib.parse import quote
 from fotapool.client.errors import Response
 
 T = TypeVar("T")
+
+_KEY = re.compile(r"[\x20-\x7e]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,12 @@ class Call(Generic[T]):
     headers: tuple[tuple[str, str], ...] = ()
     session: bool = True
     writes: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.key is not None and not _KEY.fullmatch(self.key):
+            raise ValueError(
+                f"idempotency_key {self.key!r}: use 1 to 128 printable ASCII characters"
+            )
 
     @property
     def is_write(self) -> bool:

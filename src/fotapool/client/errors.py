@@ -112,7 +112,7 @@ class Forbidden(AnswerError):
 
 
 class MissingPath(AnswerError):
-    """404: the server does not know this path; is the base URL right?"""
+    """404: the path, or what it names, is not there. No `error_code`? Check the base URL."""
 
     reason = "Not found"
 

@@ -253,7 +253,11 @@ def _time(moment: datetime | None) -> str | None:
         return None
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone; give one, such as datetime.UTC")
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{moment!r} lies outside of the years 1 to 9999 in UTC") from error
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _read_change(response: Response) -> PoolChange:

@@ -32,6 +32,7 @@ from fotapool.model import (
     PurchaseType,
     Refusal,
     Refused,
+    StoreDamaged,
     Totals,
     Verb,
 )
@@ -44,8 +45,6 @@ PAGE_SIZE_MAX = 1000
 LICENSES_MAX = 10**9
 
 DAY_MS = 86_400_000
-KEY_DAYS_KEPT = 1
-"""Whole days for which an idempotency key is kept after the day of its change (R11)."""
 KEYS_FORGOTTEN_AT_ONCE = 64
 """Twice what one group can add, so that forgetting keeps up."""
 
@@ -135,7 +134,7 @@ class Ledger:
         account = tx.account(commands[0].account.id)
         facts, uses = _gather(tx, account, commands, time_of(account, now_ms))
         decided = decide(account, facts, commands, now_ms, uses)
-        earlier = _read_replayed(tx, commands[0].account, decided, account.sequence)
+        earlier = _read_replayed(tx, commands, decided, account.sequence)
         decisions = [decision for decision in decided if isinstance(decision, Decision)]
         for decision in decisions:
             _write_effects(tx, decision)
@@ -148,8 +147,10 @@ def _gather(
     tx: Tx, account: Account, commands: Sequence[Command], at_ms: int
 ) -> tuple[Facts, Mapping[str, KeyUse]]:
     texts = [command.key.text for command in commands if command.key is not None]
-    since_day = at_ms // DAY_MS - KEY_DAYS_KEPT
-    uses = tx.key_uses(account.id, since_day, texts) if texts else {}
+    uses = tx.key_uses(account.id, at_ms // DAY_MS, texts) if texts else {}
+    for text, use in uses.items():
+        if use.sequence > account.sequence:
+            raise StoreDamaged(f"idempotency key {text!r} names a change that is not there")
     return tx.gather(account.id, _imeis(commands)), uses
 
 
@@ -158,14 +159,25 @@ def _imeis(commands: Iterable[Command]) -> list[int]:
 
 
 def _read_replayed(
-    tx: Tx, account: AccountKey, decided: Iterable[object], last: int
+    tx: Tx, commands: Sequence[Command], decided: Iterable[object], last: int
 ) -> dict[int, Change]:
-    """The changes of earlier groups that answer replays."""
+    """The changes of earlier groups that answer replays. Raises StoreDamaged."""
     return {
-        settled.sequence: tx.changes(account, settled.sequence - 1, 1)[0]
-        for settled in decided
+        settled.sequence: _read_made(tx, command, settled.sequence)
+        for command, settled in zip(commands, decided, strict=True)
         if isinstance(settled, Replay) and settled.sequence <= last
     }
+
+
+def _read_made(tx: Tx, command: Command, sequence: int) -> Change:
+    """The change that a request came to; another than the key names would be a wrong answer."""
+    for change in tx.changes(command.account, sequence - 1, 1):
+        asked = (sequence, command.verb, command.devices)
+        if (change.sequence, change.verb, change.devices) == asked:
+            return change
+    raise StoreDamaged(
+        f"change {sequence} of {command.account.name} is not the one that an idempotency key names"
+    )
 
 
 def _write_keys(tx: Tx, account_id: int, decisions: Sequence[Decision]) -> None:
@@ -177,7 +189,7 @@ def _write_keys(tx: Tx, account_id: int, decisions: Sequence[Decision]) -> None:
     if used:
         today = decisions[0].at_ms // DAY_MS  # one group has one time
         tx.keep_keys(account_id, today, used)
-        tx.forget_keys(account_id, today - KEY_DAYS_KEPT, KEYS_FORGOTTEN_AT_ONCE)
+        tx.forget_keys(account_id, today, KEYS_FORGOTTEN_AT_ONCE)
 
 
 def _answers(

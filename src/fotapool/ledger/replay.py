@@ -20,13 +20,13 @@ _IS_LOST = bytes(number in LOST for number in range(256))
 
 
 class Replay:
-    """Licenses and ended intervals of the devices above `after`, up to `until`.
+    """Licenses and ended intervals of the devices above `after`, up to `until`; None is no bound.
 
     `held` maps a device to the sequence that granted its license; `ended` maps a device and such
     a sequence to the one that took the license.
     """
 
-    def __init__(self, after: int = -1, *, devices_max: int = DEVICES_MAX) -> None:
+    def __init__(self, after: int | None = None, *, devices_max: int = DEVICES_MAX) -> None:
         self.after = after
         self.until: int | None = None
         self.held: dict[int, int] = {}
@@ -50,9 +50,10 @@ class Replay:
         return True
 
     def _within(self, imeis: Iterable[int]) -> Sequence[int]:
+        after = -1 if self.after is None else self.after
         if self.until is None:
-            return [imei for imei in imeis if imei > self.after]
-        return [imei for imei in imeis if self.after < imei <= self.until]
+            return [imei for imei in imeis if imei > after]
+        return [imei for imei in imeis if after < imei <= self.until]
 
     def _make_room(self) -> None:
         """Leave the upper half of the devices to another replay."""

@@ -47,12 +47,17 @@ class Snapshot(Protocol):
         """Up to `count` whole changes after a sequence, ascending. Raises StoreDamaged."""
         ...
 
-    def licenses(self, account_id: int, after: int, until: int | None, count: int) -> list[License]:
-        """Up to `count` licenses of the devices after one and until another, by IMEI."""
+    def licenses(
+        self, account_id: int, after: int | None, until: int | None, count: int
+    ) -> list[License]:
+        """Up to `count` licenses of the devices after one and until another, by IMEI.
+
+        None is no bound, not even that of what a device can be.
+        """
         ...
 
     def intervals(
-        self, account_id: int, after: tuple[int, int], until: int | None, count: int
+        self, account_id: int, after: tuple[int | None, int], until: int | None, count: int
     ) -> list[Interval]:
         """The same of ended licenses; `after` is a device and the sequence of its license."""
         ...
@@ -89,6 +94,10 @@ class Snapshot(Protocol):
         """Of the next `count` devices with ended licenses, those that held one at a sequence."""
         ...
 
+    def has_account(self, account_id: int) -> bool:
+        """Whether anything is stored of an account of this number, named or not."""
+        ...
+
     def damage(self) -> str:
         """What the engine's own check finds wrong with the database; empty for nothing."""
         ...
@@ -113,8 +122,8 @@ class Tx(Snapshot, Protocol):
         """End scheduled upgrades."""
         ...
 
-    def key_uses(self, account_id: int, since_day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
-        """What idempotency keys were used for, by changes of this day or a later one."""
+    def key_uses(self, account_id: int, day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
+        """What idempotency keys were used for, on a day or the latest before it that has keys."""
         ...
 
     def keep_keys(
@@ -123,8 +132,8 @@ class Tx(Snapshot, Protocol):
         """Keep keys with the sequences of their changes, all of this day."""
         ...
 
-    def forget_keys(self, account_id: int, before_day: int, count: int) -> None:
-        """Forget up to `count` keys of earlier days."""
+    def forget_keys(self, account_id: int, day: int, count: int) -> None:
+        """Forget up to `count` keys of days before the two of which `key_uses` tells."""
         ...
 
     def append(self, changes: Sequence[Change]) -> None:

@@ -19,6 +19,7 @@ from fotapool.ledger.replay import DEVICES_MAX, Replay
 from fotapool.ledger.store import Snapshot
 from fotapool.model import (
     GAINED,
+    IMEI_DIGITS,
     LOST,
     OUTCOMES,
     AccountKey,
@@ -162,7 +163,7 @@ class _Walk:
         last = len(self.times)
         try:
             row = snapshot.account(account.id)
-        except (NotFound, ValueError) as error:
+        except (NotFound, StoreError, ValueError) as error:
             return Finding(Wrong.ACCOUNT, last, detail=str(error))
         if row.sequence > last:
             return Finding(Wrong.MISSING, last + 1)
@@ -207,20 +208,26 @@ def _compare_all(
             return
         replay = Replay(replay.until, devices_max=replay.devices_max)
         for change in _read(snapshot, account, lambda _changes: None):
-            if isinstance(change, Change):
-                replay.apply(change)
+            # The first reading judged the devices that it had room for.
+            if isinstance(change, Change) and not replay.apply(change):
+                yield Finding(Wrong.OUTCOMES, change.sequence)
+                return
 
 
 def _compare_licenses(
     snapshot: Snapshot, account: AccountKey, replay: Replay, times: array[int]
 ) -> Iterator[Finding]:
     expected, after = replay.held, replay.after
-    while rows := snapshot.licenses(account.id, after, replay.until, ROWS_READ):
-        for imei, since, since_ms in rows:
-            held = expected.pop(imei, 0)
-            if not held or (since, since_ms) != (held, times[held - 1]):
-                yield Finding(Wrong.LICENSE, held or min(since, len(times)), imei)
-        after = rows[-1].imei
+    try:
+        while rows := snapshot.licenses(account.id, after, replay.until, ROWS_READ):
+            for imei, since, since_ms in rows:
+                held = expected.pop(imei, 0)
+                if not held or (since, since_ms) != (held, times[held - 1]):
+                    yield _differs(Wrong.LICENSE, held or since, imei, times)
+            after = rows[-1].imei
+    except (StoreError, TypeError) as error:
+        yield Finding(Wrong.LICENSE, len(times), detail=str(error))
+        return
     for imei, since in expected.items():
         yield Finding(Wrong.LICENSE, since, imei, "it has no row")
 
@@ -228,13 +235,26 @@ def _compare_licenses(
 def _compare_intervals(
     snapshot: Snapshot, account: AccountKey, replay: Replay, times: array[int]
 ) -> Iterator[Finding]:
-    expected, after = replay.ended, (replay.after, len(times))
-    while rows := snapshot.intervals(account.id, after, replay.until, ROWS_READ):
-        for imei, since, since_ms, until, until_ms in rows:
-            taken = expected.pop((imei, since), 0)
-            kept = (since_ms, until, until_ms)
-            if not taken or kept != (times[since - 1], taken, times[taken - 1]):
-                yield Finding(Wrong.INTERVAL, taken or min(since, len(times)), imei)
-        after = rows[-1].imei, rows[-1].since_sequence
+    expected = replay.ended
+    after: tuple[int | None, int] = replay.after, len(times)
+    try:
+        while rows := snapshot.intervals(account.id, after, replay.until, ROWS_READ):
+            for imei, since, since_ms, until, until_ms in rows:
+                taken = expected.pop((imei, since), 0)
+                kept = (since_ms, until, until_ms)
+                if not taken or kept != (times[since - 1], taken, times[taken - 1]):
+                    yield _differs(Wrong.INTERVAL, taken or since, imei, times)
+            after = rows[-1].imei, rows[-1].since_sequence
+    except (StoreError, TypeError) as error:
+        yield Finding(Wrong.INTERVAL, len(times), detail=str(error))
+        return
     for (imei, _), taken in expected.items():
         yield Finding(Wrong.INTERVAL, taken, imei, "it has no row")
+
+
+def _differs(wrong: Wrong, sequence: object, imei: object, times: array[int]) -> Finding:
+    """A row that differs, by what it says of itself as far as that can be."""
+    known = isinstance(sequence, int) and 1 <= sequence <= len(times)
+    device = imei if isinstance(imei, int) and 0 <= imei < 10**IMEI_DIGITS else None
+    detail = "" if device is not None else f"no device could be {imei!r}"
+    return Finding(wrong, sequence if known else len(times), device, detail)  # type: ignore[arg-type]

@@ -186,9 +186,7 @@ class Shell:
         await send_reply(send, reply)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> Reply:
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = _headers(scope)
         query = scope["query_string"].decode("latin-1")
         found = self._api.find(
             Request(
@@ -346,6 +344,15 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
             raise _ClientGone
         yield message.get("body", b"")
         more = message.get("more_body", False)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Headers by name. One that came twice keeps both values, which is no value that is known."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}\n{value}" if name in found else value
+    return found
 
 
 def _declared_bytes(headers: Mapping[str, str]) -> int:

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from fotapool.model import Clock, ConfigurationError
+from fotapool.model import Clock, ConfigurationError, NotFound
 from fotapool.store.sqlite import SqliteStore
-from fotapool.store.sqlite_file import sole_server
+from fotapool.store.sqlite_errors import errors_mapped
+from fotapool.store.sqlite_file import opened_for_reading, sole_server
+from fotapool.store.sqlite_snapshot import SqliteSnapshot, in_snapshot
 
-__all__ = ["SqliteStore", "database_exists", "open_store", "sole_server"]
+__all__ = ["Reader", "SqliteStore", "open_store", "opened_reader", "sole_server"]
+
+T = TypeVar("T")
 
 _SQLITE = "sqlite:///"
 
 
-def database_exists(url: str) -> bool:
-    """Whether a URL names a database that was made already. Raises ConfigurationError."""
+class Reader:
+    """A database opened for reading alone: it changes nothing, and a writer may go on."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def read(self, job: Callable[[SqliteSnapshot], T]) -> T:
+        """Run a job that only reads, in one snapshot. Raises StoreError."""
+        with errors_mapped():
+            return in_snapshot(self._connection, job)
+
+
+@contextmanager
+def opened_reader(url: str) -> Iterator[Reader]:
+    """Open the database that a URL names for reading alone, as it lies.
+
+    Raises ConfigurationError, NotFound where there is none, StoreUnusable for one of another
+    version, StoreDamaged for one that cannot be read.
+    """
     path = _path(url)
-    return path is not None and path.exists()
+    if path is None or not path.exists():
+        raise NotFound(f"there is no database at {url}; name it with --db")
+    with opened_for_reading(path) as connection:
+        yield Reader(connection)
 
 
 def open_store(url: str, *, clock: Clock) -> SqliteStore:

@@ -26,20 +26,17 @@ from fotapool.model import (
     KeyUse,
     PurchaseType,
     Refused,
-    StoreBusy,
-    StoreDamaged,
-    StoreError,
 )
 from fotapool.store import statements as sql
 from fotapool.store.group import GroupCommit, Job, Write
+from fotapool.store.sqlite_errors import errors_mapped
 from fotapool.store.sqlite_file import (
     MIGRATIONS,
     Migration,
-    is_damage,
     open_connection,
     prepare_file,
 )
-from fotapool.store.sqlite_snapshot import SqliteSnapshot, array
+from fotapool.store.sqlite_snapshot import SqliteSnapshot, array, in_snapshot
 
 T = TypeVar("T")
 
@@ -75,10 +72,8 @@ class SqliteTx(SqliteSnapshot):
         cursor = self._connection.execute(sql.UPGRADES_CANCEL, (account_id, array(imeis)))
         _expect_rows(cursor, imeis)
 
-    def key_uses(self, account_id: int, since_day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
-        rows = self._connection.execute(
-            sql.KEYS, (account_id, since_day, since_day + 1, array(texts))
-        )
+    def key_uses(self, account_id: int, day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
+        rows = self._connection.execute(sql.KEYS, (account_id, day, account_id, day, array(texts)))
         return {text: KeyUse(fingerprint, sequence) for text, fingerprint, sequence in rows}
 
     def keep_keys(
@@ -89,9 +84,9 @@ class SqliteTx(SqliteSnapshot):
             [(account_id, day, key.text, key.fingerprint, sequence) for key, sequence in used],
         )
 
-    def forget_keys(self, account_id: int, before_day: int, count: int) -> None:
+    def forget_keys(self, account_id: int, day: int, count: int) -> None:
         self._connection.execute(
-            sql.KEYS_FORGET, (account_id, before_day, account_id, account_id, count)
+            sql.KEYS_FORGET, (account_id, day, account_id, account_id, account_id, count)
         )
 
     def append(self, changes: Sequence[Change]) -> None:
@@ -121,7 +116,7 @@ class SqliteTx(SqliteSnapshot):
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        with _errors_mapped():
+        with errors_mapped():
             self._connection.execute("SAVEPOINT alone")
             try:
                 yield
@@ -177,12 +172,7 @@ class SqliteStore:
     def read(self, job: Callable[[SqliteSnapshot], T]) -> T:
         """Run a job that only reads, on this thread, in one snapshot. Raises StoreError."""
         with self._reading() as connection:
-            connection.execute("BEGIN")
-            try:
-                return job(SqliteSnapshot(connection))
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+            return in_snapshot(connection, job)
 
     def probe(self) -> None:
         """Commit a heartbeat, to know that the database can be written. Raises StoreError."""
@@ -197,7 +187,7 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[SqliteTx]:
-        with self._memory_lock, _errors_mapped():
+        with self._memory_lock, errors_mapped():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield SqliteTx(self._writer)
@@ -211,10 +201,10 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if self.path is None:
-            with self._memory_lock, _errors_mapped():
+            with self._memory_lock, errors_mapped():
                 yield self._writer
             return
-        with _errors_mapped():
+        with errors_mapped():
             connection = self._idle.pop() if self._idle else self._open_reader()
             try:
                 yield connection
@@ -232,23 +222,6 @@ def _uncancellable() -> Future[Any]:
     future: Future[Any] = Future()
     future.set_running_or_notify_cancel()
     return future
-
-
-@contextmanager
-def _errors_mapped() -> Iterator[None]:
-    """Turn what SQLite raises into our words; the cause is kept."""
-    try:
-        yield
-    except sqlite3.IntegrityError:
-        # A CHECK refused what was decided: a defect, not a condition to be waited out.
-        raise
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise StoreBusy("another process holds the database; nothing was done") from error
-        if is_damage(error):
-            raise StoreDamaged(f"the database is damaged: {error}") from error
-        raise StoreError(f"the database could not do it ({error}); nothing was done") from error
 
 
 def _expect_rows(cursor: sqlite3.Cursor, imeis: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ from typing import IO
 
 from fotapool.model import Clock, StoreDamaged, StoreUnusable
 from fotapool.store import statements as sql
+from fotapool.store.sqlite_errors import errors_mapped, is_damage, read_text
 
 SQLITE_VERSION_MIN = (3, 38, 0)
 APPLICATION_ID = 0x464F5441
@@ -87,10 +88,11 @@ def prepare_file(path: Path, clock: Clock, migrations: Sequence[Migration]) -> N
     try:
         _check_header(path, newest)
         with closing(open_connection(path)) as connection:
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute("PRAGMA journal_mode = WAL")
             found = _version(connection)
             _check_version(path, found, newest)
+            if not found:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("PRAGMA journal_mode = WAL")
             if 0 < found < newest:
                 _copy_beside(connection, path, found)
             for migration in migrations:
@@ -101,17 +103,17 @@ def prepare_file(path: Path, clock: Clock, migrations: Sequence[Migration]) -> N
         raise kind(f"{path}: {error}") from error
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether it is the file's content that the engine stumbled over."""
-    name = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
-
-
 def _check_header(path: Path, newest: int) -> None:
     """Judge a file by its first bytes, so that one that is not ours is not even opened."""
     try:
-        if _create_private(path):
-            return
+        if not _create_private(path):
+            _check_is_ours(path, newest)
+    except OSError as error:
+        raise StoreUnusable(f"{path}: {error.strerror or error}") from error
+
+
+def _check_is_ours(path: Path, newest: int) -> None:
+    try:
         with path.open("rb") as file:
             header = file.read(_HEADER_SIZE)
     except OSError as error:
@@ -168,11 +170,54 @@ def open_connection(path: Path | None) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+    connection.text_factory = read_text
     # FULL: a commit is on the disk before it is answered. NORMAL would lose it with the power.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+@contextmanager
+def opened_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that can change nothing, not even bring the file up to date.
+
+    Works beside a writer, and on a file that this user may only read. Raises StoreUnusable for a
+    file that is not of this version, StoreDamaged for one that cannot be read.
+    """
+    _check_is_ours(path, MIGRATIONS[-1].number)
+    with errors_mapped(), closing(_connect_read_only(path)) as connection:
+        connection.text_factory = read_text
+        found = _version(connection)
+        if found != MIGRATIONS[-1].number:
+            raise StoreUnusable(
+                f"{path} has schema {found}, and this fotapool reads {MIGRATIONS[-1].number}; "
+                "any other command brings an older file up to date"
+            )
+        yield connection
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """Beside a writer if there may be one; else, where no lock can be had, as it lies."""
+    uri = path.resolve().as_uri()
+    try:
+        return _opened(uri + "?mode=ro")
+    except sqlite3.OperationalError:
+        # The folder takes no file to share a lock in. Without a log beside it nobody writes.
+        beside = path.with_name(path.name + "-wal")
+        if beside.exists() and beside.stat().st_size:
+            raise
+        return _opened(uri + "?immutable=1")
+
+
+def _opened(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from fotapool.model import (
-    IMEI_DIGITS,
     Account,
     AccountKey,
     AccountSummary,
@@ -33,28 +32,47 @@ from fotapool.model import (
 )
 from fotapool.store import statements as sql
 from fotapool.store.sqlite_directory import SqliteDirectory
+from fotapool.store.sqlite_errors import errors_mapped
+
+T = TypeVar("T")
 
 _numbers = msgspec.json.Decoder(list[int])
 _sets = msgspec.json.Decoder(frozenset[int])
 _to_json = msgspec.json.Encoder().encode
+
+# What the columns of a stored row are, in the order that statements name them.
+_ACCOUNT = (int,) * 6 + (bytes,)
+_CHANGE = (int, int, str, bytes, int, bytes, bytes, int, int, int, str, bytes)
+_ENTRY = (int, int, str, bytes, int, bytes, int, int, int, str, bytes)
+
+
+def in_snapshot(connection: sqlite3.Connection, job: Callable[[SqliteSnapshot], T]) -> T:
+    """Run a job that only reads; all it sees is of one moment."""
+    connection.execute("BEGIN")
+    try:
+        return job(SqliteSnapshot(connection))
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 class SqliteSnapshot(SqliteDirectory):
     """What the ledger's `Snapshot` and auth's `Directory` promise, in SQL."""
 
     def account(self, account_id: int) -> Account:
-        row = self._connection.execute(sql.ACCOUNT, (account_id,)).fetchone()
-        if row is None:
+        rows = self._rows(sql.ACCOUNT, account_id)
+        if not rows:
             raise NotFound(f"account {account_id} is not in this database")
-        total, used, overhang, active, sequence, changed_at_ms, head = row
+        total, used, overhang, active, sequence, changed_at_ms, head = _typed(rows[0], _ACCOUNT)
         return Account(
             account_id, Totals(total, used, overhang), bool(active), sequence, changed_at_ms, head
         )
 
     def summary(self, account: AccountKey) -> AccountSummary:
         """An account as an operator lists it."""
-        row = self._connection.execute(sql.ACCOUNT_SUMMARY, (account.id,)).fetchone()
-        purchase_type, active, total, used, overhang = row
+        ((purchase_type, active, total, used, overhang),) = self._rows(
+            sql.ACCOUNT_SUMMARY, account.id
+        )
         return AccountSummary(
             account, PurchaseType(purchase_type), bool(active), Totals(total, used, overhang)
         )
@@ -81,22 +99,30 @@ class SqliteSnapshot(SqliteDirectory):
         )
 
     def changes(self, account: AccountKey, after: int, count: int) -> list[Change]:
-        rows = self._connection.execute(sql.CHANGES_AFTER, (account.id, after, count))
-        return [_change(account, row) for row in rows]
+        rows = self._rows(sql.CHANGES_AFTER, account.id, after, count)
+        return [_change(account, row) for row in _own(rows, account.id)]
 
-    def licenses(self, account_id: int, after: int, until: int | None, count: int) -> list[License]:
-        rows = self._connection.execute(
-            sql.LICENSES_BETWEEN, (account_id, after, _upto(until), count)
+    def licenses(
+        self, account_id: int, after: int | None, until: int | None, count: int
+    ) -> list[License]:
+        rows = self._rows(
+            sql.LICENSES_BETWEEN, account_id, _bound(after, -1), _bound(until, 1), count
         )
-        return [License(*row) for row in rows]
+        return [License(*row) for row in _own(rows, account_id)]
 
     def intervals(
-        self, account_id: int, after: tuple[int, int], until: int | None, count: int
+        self, account_id: int, after: tuple[int | None, int], until: int | None, count: int
     ) -> list[Interval]:
-        rows = self._connection.execute(
-            sql.SPANS_BETWEEN, (account_id, *after, _upto(until), count)
+        imei, sequence = after
+        rows = self._rows(
+            sql.SPANS_BETWEEN, account_id, _bound(imei, -1), sequence, _bound(until, 1), count
         )
-        return [Interval(*row) for row in rows]
+        return [Interval(*row) for row in _own(rows, account_id)]
+
+    def has_account(self, account_id: int) -> bool:
+        """Whether anything is stored of an account of this number, named or not."""
+        ((found,),) = self._rows(sql.HAS_ACCOUNT, account_id, account_id)
+        return bool(found)
 
     def entries(
         self,
@@ -114,7 +140,7 @@ class SqliteSnapshot(SqliteDirectory):
             sql.ENTRIES_NEWEST if newest_first else sql.ENTRIES_OLDEST,
             (*asked, outcome, outcome, device, device),
         )
-        with closing(cursor):
+        with errors_mapped(), closing(cursor):
             entries = (_entry(account, row) for row in cursor)
             return list(islice((entry for entry in entries if self._fits(entry, wanted)), count))
 
@@ -133,17 +159,20 @@ class SqliteSnapshot(SqliteDirectory):
         )
 
     def entries_of(self, account: AccountKey, sequences: Sequence[int]) -> dict[int, Entry]:
-        rows = self._connection.execute(sql.ENTRIES_OF, (account.id, array(sequences)))
-        return {row[0]: _entry(account, row) for row in rows}
+        rows = self._rows(sql.ENTRIES_OF, account.id, array(sequences))
+        found = {row[0]: _entry(account, row) for row in rows}
+        for missing in set(sequences) - set(found):
+            raise StoreDamaged(f"change {missing} of {account.name} is not there")
+        return found
 
     def time_of(self, account_id: int, sequence: int) -> int:
-        row = self._connection.execute(sql.TIME_OF, (account_id, sequence)).fetchone()
-        if row is None:
+        rows = self._rows(sql.TIME_OF, account_id, sequence)
+        if not rows:
             raise StoreDamaged(f"change {sequence} of account {account_id} is not there")
-        return int(row[0])
+        return int(rows[0][0])
 
     def knows(self, account_id: int, imei: int) -> bool:
-        (found,) = self._connection.execute(sql.KNOWS, (account_id, imei)).fetchone()
+        ((found,),) = self._rows(sql.KNOWS, account_id, imei)
         return bool(found)
 
     def licenses_at(self, account_id: int, sequence: int, after: int, count: int) -> Examined:
@@ -160,12 +189,35 @@ class SqliteSnapshot(SqliteDirectory):
         return _examined(row, count)
 
     def damage(self) -> str:
-        (told,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        # The full check: the quick one passes over rows that lie out of order.
+        ((told,),) = self._rows("PRAGMA integrity_check(1)")
         return "" if told == "ok" else str(told)
 
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with errors_mapped():
+            return self._connection.execute(statement, values).fetchall()
 
-def _upto(imei: int | None) -> int:
-    return 10**IMEI_DIGITS if imei is None else imei
+
+def _bound(value: int | None, sign: int) -> int:
+    """Nothing is beyond this, not even what no device could be."""
+    return sign * (2**63 - 1) if value is None else value
+
+
+def _own(rows: list[tuple[Any, ...]], account_id: int) -> list[tuple[Any, ...]]:
+    """Rows without their account, which must be the one that was asked for.
+
+    The engine finds rows by it, yet would pass over one that was altered in its place.
+    """
+    if any(row[0] != account_id for row in rows):
+        raise StoreDamaged(f"a row of account {account_id} says that it is another's")
+    return [row[1:] for row in rows]
+
+
+def _typed(row: tuple[Any, ...], kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """The row, if its columns are what the schema says. Raises StoreDamaged."""
+    if tuple(map(type, row)) != kinds:
+        raise StoreDamaged(f"a stored row has other columns than it was written with: {row!r}")
+    return row
 
 
 def array(values: Sequence[int] | Sequence[str]) -> str:
@@ -192,7 +244,9 @@ def _examined(row: Any, count: int) -> Examined:
 
 def _entry(account: AccountKey, row: Any) -> Entry:
     """A stored change without its devices. Raises StoreDamaged for a row none ever made."""
-    sequence, at_ms, actor, request_id, verb, outcomes, *totals, detail, hashed = row
+    sequence, at_ms, actor, request_id, verb, outcomes, *totals, detail, hashed = _typed(
+        row, _ENTRY
+    )
     try:
         return Entry(
             account=account,
@@ -206,13 +260,15 @@ def _entry(account: AccountKey, row: Any) -> Entry:
             detail=detail,
             hash=hashed,
         )
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise StoreDamaged(f"change {sequence} of {account.name}: {error}") from error
 
 
 def _change(account: AccountKey, row: Any) -> Change:
     """A stored change. Raises StoreDamaged for a row that no change ever made."""
-    sequence, at_ms, actor, request_id, verb, packed, outcomes, *totals, detail, hashed = row
+    sequence, at_ms, actor, request_id, verb, packed, outcomes, *totals, detail, hashed = _typed(
+        row, _CHANGE
+    )
     try:
         return Change(
             account=account,
@@ -228,5 +284,5 @@ def _change(account: AccountKey, row: Any) -> Change:
             detail=detail,
             hash=hashed,
         )
-    except (TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
         raise StoreDamaged(f"change {sequence} of {account.name}: {error}") from error

@@ -79,18 +79,24 @@ INSERT INTO change
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-# Each day is sought by itself: a range over days would read every key of the later ones.
-KEYS = """
+# Keys are known of two days: of one, and of the latest before it that has any. Each is sought by
+# itself: a range over days would read every key of the later ones.
+_DAY_BEFORE = "(SELECT max(day) FROM idempotency WHERE account = ? AND day < ?)"
+
+KEYS = f"""
 SELECT key, fingerprint, sequence FROM idempotency
-WHERE account = ? AND day IN (?, ?) AND key IN (SELECT value FROM json_each(?))
+WHERE account = ? AND day IN (?, {_DAY_BEFORE}) AND key IN (SELECT value FROM json_each(?))
 """
 
 KEY_INSERT = """
 INSERT INTO idempotency (account, day, key, fingerprint, sequence) VALUES (?, ?, ?, ?, ?)
 """
 
-KEYS_FORGET = """
-WITH oldest (day) AS (SELECT min(day) FROM idempotency WHERE account = ? AND day < ?)
+KEYS_FORGET = f"""
+WITH
+  kept (day) AS {_DAY_BEFORE},
+  oldest (day) AS (
+    SELECT min(day) FROM idempotency WHERE account = ? AND day < (SELECT day FROM kept))
 DELETE FROM idempotency
 WHERE account = ? AND day = (SELECT day FROM oldest) AND key IN
   (SELECT key FROM idempotency WHERE account = ? AND day = (SELECT day FROM oldest) LIMIT ?)
@@ -120,7 +126,7 @@ WHERE account.account = ?
 """
 
 _CHANGE = """
-SELECT sequence, at_ms, actor, request_id, verb, devices, outcomes, total, used, overhang,
+SELECT account, sequence, at_ms, actor, request_id, verb, devices, outcomes, total, used, overhang,
   detail, hash
 FROM change
 """
@@ -154,6 +160,11 @@ DEVICES_OF = "SELECT devices, outcomes FROM change WHERE account = ? AND sequenc
 
 TIME_OF = "SELECT at_ms FROM change WHERE account = ? AND sequence = ?"
 
+HAS_ACCOUNT = """
+SELECT EXISTS (SELECT 1 FROM account WHERE account = ?)
+  OR EXISTS (SELECT 1 FROM change WHERE account = ?)
+"""
+
 KNOWS = "SELECT EXISTS (SELECT 1 FROM device WHERE account = ? AND imei = ?)"
 
 LICENSES_AT = """
@@ -185,12 +196,12 @@ LEFT JOIN span ON span.account = ? AND span.imei = named.imei AND span.since_seq
 """
 
 LICENSES_BETWEEN = """
-SELECT imei, since_sequence, since_ms FROM license
+SELECT account, imei, since_sequence, since_ms FROM license
 WHERE account = ? AND imei > ? AND imei <= ? ORDER BY imei LIMIT ?
 """
 
 SPANS_BETWEEN = """
-SELECT imei, since_sequence, since_ms, until_sequence, until_ms FROM span
+SELECT account, imei, since_sequence, since_ms, until_sequence, until_ms FROM span
 WHERE account = ? AND (imei, since_sequence) > (?, ?) AND imei <= ?
 ORDER BY imei, since_sequence LIMIT ?
 """

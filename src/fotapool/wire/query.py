@@ -10,7 +10,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 NAME_SHOWN_MAX = 64
 PLACE_CHARACTERS_MAX = 1000
+
+_Number = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 
 
 def read_query(query: str, known: Sequence[str]) -> dict[str, str]:
@@ -40,9 +42,10 @@ def read_moment(name: str, text: str | None) -> int | None:
     """A parameter's moment in milliseconds. Raises Refused."""
     if text is None:
         return None
-    # A plus that was not encoded arrives as a blank.
-    moment = parse_time(text.replace(" ", "+"))
-    if moment is None or "T" not in text or not (text.endswith("Z") or text[-6:-5] in "+- "):
+    # A plus that was not encoded arrives as a blank; T and Z may be small (RFC 3339 5.6).
+    text = text.replace(" ", "+").upper()
+    moment = parse_time(text)
+    if moment is None or "T" not in text or not (text.endswith("Z") or text[-6:-5] in "+-"):
         expected = "a time in RFC 3339, such as 2026-03-03T12:00:00Z"
         raise Refused(Refusal.PARAMETER_INVALID, name=name, expected=expected)
     return int(moment.timestamp() * 1000)
@@ -102,8 +105,9 @@ class List:
         if text is None:
             return None
         try:
-            raw = base64.urlsafe_b64decode(text[:PLACE_CHARACTERS_MAX] + "==")
-            tag, *numbers = msgspec.json.decode(raw, type=list[str | int])
+            padded = text[:PLACE_CHARACTERS_MAX] + "=" * (-len(text) % 4)
+            raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+            tag, *numbers = msgspec.json.decode(raw, type=list[str | _Number])
         except (*UNREADABLE, ValueError, binascii.Error):
             raise Refused(Refusal.PLACE_INVALID) from None
         found = [number for number in numbers if isinstance(number, int)]
