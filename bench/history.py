@@ -44,7 +44,8 @@ SERIES = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i
 def side_by_side(count: int) -> str:
     """One ended license a device, each begun and ended in the first half."""
     return SERIES.format(count) + (
-        f"INSERT INTO span SELECT 1, {FIRST} + i, 0, 0, 2 + i / 4, 3 + {count} / 2 + i / 4 FROM n"
+        f"INSERT INTO span SELECT 1, {FIRST} + i, 0, 0, 2 + i / 4, 3 + {count} / 2 + i / 4, "
+        "NULL, NULL FROM n"
     )
 
 
@@ -52,7 +53,7 @@ def heaped(count: int) -> str:
     """All ended licenses on a hundred devices."""
     return SERIES.format(count) + (
         f"INSERT INTO span SELECT 1, {FIRST} + i / ({count} / 100), 0, 0, "
-        f"2 + 2 * (i % ({count} / 100)), 3 + 2 * (i % ({count} / 100)) FROM n"
+        f"2 + 2 * (i % ({count} / 100)), 3 + 2 * (i % ({count} / 100)), NULL, NULL FROM n"
     )
 
 

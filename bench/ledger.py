@@ -20,7 +20,7 @@ from fotapool.ledger import Ledger
 from fotapool.ledger.verify import verify
 from fotapool.model import AccountKey, Change, Command, DeviceList, IdempotencyKey, Verb
 from fotapool.store import SqliteStore
-from fotapool.store.sqlite import SqliteTx
+from fotapool.store.sqlite_tx import SqliteTx
 
 
 @contextmanager

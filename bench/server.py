@@ -14,7 +14,7 @@ from fotapool.server.log import set_up_logging
 from fotapool.server.process import Server, bind
 from fotapool.server.settings import Settings
 from fotapool.store import SqliteStore
-from fotapool.store.sqlite import SqliteTx
+from fotapool.store.sqlite_tx import SqliteTx
 
 
 class SlowDisk(SqliteStore):

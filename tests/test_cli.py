@@ -72,17 +72,19 @@ def test_accounts_are_created_and_listed(shell: Shell) -> None:
     assert made == {"account": "two", "purchase_type": "both", "total": 7, "used": 0}
     out, _ = shell("account", "list")
     assert [line.split() for line in out.splitlines()] == [
-        ["ACCOUNT", "TYPE", "TOTAL", "USED", "FREE", "ACTIVE"],
-        [ACCOUNT, "MRC", "5,000", "0", "5,000", "yes"],
-        ["events", "EVNT", "0", "0", "0", "yes"],
-        ["two", "both", "7", "0", "7", "yes"],
+        ["ACCOUNT", "TYPE", "POLICY", "TOTAL", "USED", "FREE", "OVERHANG", "ACTIVE"],
+        [ACCOUNT, "MRC", "registered", "5,000", "0", "5,000", "0", "yes"],
+        ["events", "EVNT", "registered", "0", "0", "0", "0", "yes"],
+        ["two", "both", "registered", "7", "0", "7", "0", "yes"],
     ]
     assert shell.json("account", "list")["accounts"][0] == {
         "account": ACCOUNT,
         "purchase_type": "MRC",
+        "policy": "registered",
         "total": 5000,
         "used": 0,
         "free": 5000,
+        "overhang": 0,
         "active": True,
     }
 
@@ -330,7 +332,7 @@ def test_options_come_from_variables_and_after_arguments(
         )
         == 0
     )
-    assert capsys.readouterr().out == "ACCOUNT  TYPE  TOTAL  USED  FREE  ACTIVE\n"
+    assert capsys.readouterr().out == "ACCOUNT  TYPE  POLICY  TOTAL  USED  FREE  OVERHANG  ACTIVE\n"
 
 
 def test_administration_in_memory_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:

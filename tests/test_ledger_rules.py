@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fotapool.ledger.rules import Decision, Replay, decide
+from fotapool.ledger.pool import Decision, Effect
+from fotapool.ledger.rules import Replay, decide
 from fotapool.model import (
     Account,
     AccountKey,
@@ -18,6 +20,7 @@ from fotapool.model import (
     IdempotencyKey,
     KeyUse,
     Outcome,
+    PurchaseType,
     Refused,
     Totals,
     Verb,
@@ -32,7 +35,13 @@ def account(
     total: int, used: int = 0, *, overhang: int = 0, active: bool = True, at_ms: int = 0
 ) -> Account:
     return Account(
-        1, Totals(total, used, overhang), active, sequence=7, changed_at_ms=at_ms, head=b"h"
+        id=1,
+        totals=Totals(total, used, overhang),
+        purchase_type=PurchaseType.MRC,
+        sequence=7,
+        changed_at_ms=at_ms,
+        head=b"h",
+        active=active,
     )
 
 
@@ -42,7 +51,8 @@ def command(verb: Verb, *items: int | str) -> Command:
 
 
 def facts(**kinds: set[int]) -> Facts:
-    return Facts(**{name: frozenset(devices) for name, devices in kinds.items()})
+    named: dict[str, Any] = {name: frozenset(devices) for name, devices in kinds.items()}
+    return Facts(**named)
 
 
 def verdicts(decision: Decision | Replay | Refused) -> list[str]:
@@ -83,8 +93,8 @@ def test_assign(
 
     assert isinstance(decision, Decision)
     assert verdicts(decision) == expected
-    assert decision.totals == Totals(free, used)
-    assert len(decision.granted) == used
+    assert decision.account.totals == Totals(free, used)
+    assert len(decision.effects.get(Effect.GRANT, ())) == used
 
 
 # who                     known facts                                    list          verdicts, cancelled upgrades
@@ -116,8 +126,8 @@ def test_remove(
 
     assert isinstance(decision, Decision)
     assert verdicts(decision) == expected
-    assert decision.totals == Totals(10, 5 - expected.count("removed"))
-    assert decision.cancelled == cancelled
+    assert decision.account.totals == Totals(10, 5 - expected.count("removed"))
+    assert decision.effects.get(Effect.CANCEL, []) == cancelled
 
 
 def test_register() -> None:
@@ -130,7 +140,7 @@ def test_register() -> None:
         "already_registered",
         "malformed",
     ]
-    assert decision.registered == [A]
+    assert decision.effects == {Effect.REGISTER: [A]}
 
 
 def test_each_request_of_a_group_sees_what_those_before_it_did() -> None:
@@ -179,8 +189,8 @@ def test_a_cancelled_upgrade_is_cancelled_once() -> None:
 
     assert isinstance(first, Decision)
     assert isinstance(third, Decision)
-    assert first.cancelled == [A]
-    assert third.cancelled == []
+    assert first.effects[Effect.CANCEL] == [A]
+    assert Effect.CANCEL not in third.effects
 
 
 def test_an_overhang_leaves_nothing_free() -> None:
@@ -293,7 +303,7 @@ def test_decide_agrees_with_a_model_that_takes_one_device_at_a_time(
         ask = model.assign if verb is Verb.ASSIGN else model.remove
         assert verdicts(decision) == [ask(item) for item in items]
         assert isinstance(decision, Decision)
-        assert decision.totals == Totals(total, len(model.licensed))
+        assert decision.account.totals == Totals(total, len(model.licensed))
 
 
 # --- idempotency keys --------------------------------------------------------------------------

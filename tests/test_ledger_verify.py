@@ -117,21 +117,37 @@ TOUCHED = [
     ("UPDATE license SET since_sequence = 7 WHERE imei = 990003425730007",              3, "license", DEVICES[7]),
     ("UPDATE license SET since_sequence = 99 WHERE imei = 990003425730007",             3, "license", DEVICES[7]),
     ("DELETE FROM license WHERE imei = 990003425730008",                                3, "license", DEVICES[8]),
-    ("INSERT INTO license VALUES (1, 5, 0, 99)",                                        9, "license", 5),
+    ("INSERT INTO license VALUES (1, 5, 0, 99, NULL, NULL)",                                        9, "license", 5),
     ("UPDATE span SET until_sequence = 9 WHERE imei = 990003425730002",                 4, "interval", DEVICES[2]),
     ("UPDATE span SET since_ms = 0 WHERE imei = 990003425730002",                       4, "interval", DEVICES[2]),
     ("DELETE FROM span WHERE imei = 990003425730002",                                   4, "interval", DEVICES[2]),
-    ("INSERT INTO span VALUES (1, 5, 0, 0, 2, 3)",                                      2, "interval", 5),
-    ("INSERT INTO license VALUES (1, -5, 0, 3)",                                        3, "license", None),
-    ("INSERT INTO license VALUES (1, 1000000000000000, 0, 3)",                          3, "license", None),
-    ("INSERT INTO license VALUES (1, 9223372036854775807, 0, 3)",                       3, "license", None),
-    ("INSERT INTO span VALUES (1, -5, 0, 0, 2, 3)",                                     2, "interval", None),
-    ("INSERT INTO span VALUES (1, 9000000000000000000, 0, 0, 2, 3)",                    2, "interval", None),
+    ("INSERT INTO span VALUES (1, 5, 0, 0, 2, 3, NULL, NULL)",                                      2, "interval", 5),
+    ("INSERT INTO license VALUES (1, -5, 0, 3, NULL, NULL)",                                        3, "license", None),
+    ("INSERT INTO license VALUES (1, 1000000000000000, 0, 3, NULL, NULL)",                          3, "license", None),
+    ("INSERT INTO license VALUES (1, 9223372036854775807, 0, 3, NULL, NULL)",                       3, "license", None),
+    ("INSERT INTO span VALUES (1, -5, 0, 0, 2, 3, NULL, NULL)",                                     2, "interval", None),
+    ("INSERT INTO span VALUES (1, 9000000000000000000, 0, 0, 2, 3, NULL, NULL)",                    2, "interval", None),
     ("UPDATE change SET actor = CAST(x'ff41' AS TEXT) WHERE sequence = 5",              5, "unreadable", None),
     ("DROP TABLE license",                                                              9, "license", None),
     ("DROP TABLE span",                                                                 9, "interval", None),
     ("DROP TABLE account",                                                              9, "account", None),
     ("DROP TABLE change",                                                               1, "unreadable", None),
+    ("UPDATE license SET origin_sequence = 2, origin_ms = 0 WHERE imei = 990003425730007", 3, "license", DEVICES[7]),
+    ("UPDATE span SET origin_sequence = 2, origin_ms = 0 WHERE imei = 990003425730002", 4, "interval", DEVICES[2]),
+    ("UPDATE granted SET held = held + 1 WHERE sequence = 3",                           3, "granted", None),
+    ("DELETE FROM granted WHERE sequence = 3",                                          3, "granted", None),
+    ("INSERT INTO granted VALUES (1, 4, 1)",                                            4, "granted", None),
+    ("INSERT INTO granted VALUES (1, 99, 1)",                                           9, "granted", None),
+    ("INSERT INTO candidate VALUES (1, 990003425730007, 3, 0)",                         3, "candidate", DEVICES[7]),
+    ("INSERT INTO pending VALUES (1, 990003425730007, 3, 0)",                           3, "pending", DEVICES[7]),
+    ("UPDATE account SET active = 0",                                                   9, "account", None),
+    ("UPDATE account SET policy = 'open'",                                              9, "account", None),
+    ("UPDATE account SET purchase_type = 'both'",                                       9, "account", None),
+    ("UPDATE account SET candidates = 1",                                               9, "account", None),
+    ("UPDATE account SET subscribed_at_ms = 0",                                         9, "account", None),
+    ("DROP TABLE granted",                                                              9, "granted", None),
+    ("DROP TABLE candidate",                                                            9, "candidate", None),
+    ("DROP TABLE pending",                                                              9, "pending", None),
     ("UPDATE account_name SET name = 'renamed'",                                        1, "hash", None),
 ]  # fmt: skip
 
@@ -202,9 +218,13 @@ def rewrite(world: World, account: AccountKey, until: int) -> None:
     def cut(tx: Any) -> None:
         tx._connection.execute("DELETE FROM change WHERE sequence > ?", (until,))
         tx._connection.execute("DELETE FROM license WHERE since_sequence > ?", (until,))
-        reopened = "SELECT account, imei, since_ms, since_sequence FROM span WHERE until_sequence > ? AND since_sequence <= ?"
+        reopened = "SELECT account, imei, since_ms, since_sequence, origin_sequence, origin_ms FROM span WHERE until_sequence > ? AND since_sequence <= ?"
         tx._connection.execute(f"INSERT INTO license {reopened}", (until, until))
         tx._connection.execute("DELETE FROM span WHERE until_sequence > ?", (until,))
+        tx._connection.execute("DELETE FROM granted")
+        tx._connection.execute(
+            "INSERT INTO granted SELECT account, since_sequence, count(*) FROM license GROUP BY account, since_sequence"
+        )
         row = tx.account(account.id)
         tx.save(
             replace(
@@ -280,7 +300,10 @@ def record_of(row: tuple[Any, ...]) -> tuple[bytes, list[int]]:
     """A row as SQLite's file format has it, and where in it each column begins."""
     kinds, bodies = [], []
     for value in row:
-        if isinstance(value, int):
+        if value is None:
+            kinds.append(0)
+            bodies.append(b"")
+        elif isinstance(value, int):
             size = next(
                 size
                 for size in (1, 2, 3, 4, 6, 8)
@@ -349,10 +372,16 @@ def test_any_byte_of_a_ledger_row_flipped_on_disk_is_found(closed: Path, tmp_pat
     assert missed == []
 
 
+def rows_of(path: Path, table: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT * FROM {table}").fetchall()
+
+
 @pytest.mark.parametrize("table", ["license", "span"])
 def test_any_byte_of_a_license_flipped_on_disk_is_found(
     closed: Path, tmp_path: Path, table: str
 ) -> None:
+    """But for the few that leave the row as it was: an absent last column is read as NULL."""
     with closing(sqlite3.connect(closed)) as connection:
         stored = connection.execute(
             "SELECT sql FROM sqlite_schema WHERE name = ?", (table,)
@@ -363,6 +392,7 @@ def test_any_byte_of_a_license_flipped_on_disk_is_found(
         order = key + [name for name in columns if name not in key]
         rows = connection.execute(f"SELECT {', '.join(order)} FROM {table}").fetchall()
     whole = closed.read_bytes()
+    whole_rows = rows_of(closed, table)
     copy = tmp_path / "touched.db"
     missed = []
     for row in (rows[0], rows[-1]):
@@ -373,7 +403,7 @@ def test_any_byte_of_a_license_flipped_on_disk_is_found(
             touched = bytearray(whole)
             touched[at + offset] ^= 1 << bit
             copy.write_bytes(touched)
-            if is_sound(copy):
+            if is_sound(copy) and rows_of(copy, table) != whole_rows:
                 missed.append((row, offset, bit))
     assert missed == []
 
@@ -386,7 +416,7 @@ def test_a_page_or_a_file_cut_or_blanked_is_found(closed: Path, tmp_path: Path) 
         (root,) = connection.execute(
             "SELECT rootpage FROM sqlite_schema WHERE name = 'change'"
         ).fetchone()
-    for size in (len(whole) - 4096, len(whole) - 100, 4096):
+    for size in (len(whole) - 4096, len(whole) // 2 - 100, 4096):
         copy.write_bytes(whole[:size])
         assert not is_sound(copy), size
     copy.write_bytes(whole[:50])

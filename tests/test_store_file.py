@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 
 from fotapool.model import ConfigurationError, StoreBusy, StoreError, StoreUnusable
-from fotapool.store import SqliteStore, open_store, sole_server, statements
+from fotapool.store import (
+    SqliteStore,
+    open_store,
+    sole_server,
+    statements,
+    statements_directory,
+    statements_life,
+)
 from fotapool.store import sqlite_file as file_module
 from fotapool.store.sqlite_file import MIGRATIONS, Migration
 from test_store import assign, check_books, submit_all
@@ -253,7 +260,20 @@ def test_a_full_disk_in_the_middle_of_a_group(tmp_path: Path, clock: Clock) -> N
 
 # --- the statements ----------------------------------------------------------------------------
 
-POOL = {"account", "device", "license", "span", "change", "idempotency"}
+POOL = {
+    "account",
+    "device",
+    "license",
+    "span",
+    "granted",
+    "pending",
+    "candidate",
+    "upgrade",
+    "upgrade_item",
+    "change",
+    "idempotency",
+}
+STATEMENTS = vars(statements) | vars(statements_life) | vars(statements_directory)
 DIRECTORY = {
     "account_name",
     "credential",
@@ -267,7 +287,7 @@ DIRECTORY = {
 
 def all_statements() -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in vars(statements).items():
+    for name, value in STATEMENTS.items():
         if (
             isinstance(value, str)
             and re.search(r"\b(SELECT|INSERT|UPDATE|DELETE)\b", value)
@@ -316,12 +336,43 @@ def test_the_schema_has_only_tables_of_the_two_kinds(small_world: World) -> None
 #  statement           arguments                    what is sought in which table
 PLANS: list[tuple[str, tuple[object, ...], set[str]]] = [
     ("ACCOUNT",          (1,),                        {"account account=?"}),
-    ("ACCOUNT_SUMMARY",  (1,),                        {"account account=?"}),
-    ("ACCOUNT_UPDATE",   (1, 1, 1, 1, 1, b"", 1),     {"account account=?"}),
+    ("ACCOUNT_UPDATE",   (1,) * 13,                   {"account account=?"}),
     ("FACTS",            ("[1]", 1, 1),               {"device account=? AND imei=?", "license account=? AND imei=?"}),
     ("LICENSE_DELETE",   (1, "[1]"),                  {"license account=? AND imei=?"}),
     ("SPAN_INSERT",      (1, 1, 1, "[1]"),            {"license account=? AND imei=?"}),
-    ("UPGRADES_CANCEL",  (1, "[1]"),                  {"device account=? AND imei=?"}),
+    ("GRANTED_TAKE",     (1, "[1]", 1),               {"license account=? AND imei=?", "granted account=? AND sequence=?"}),
+    ("GRANTED_DELETE",   (1, 1),                      {"granted account=? AND sequence=?"}),
+    ("CHANGES_OF",       (1, "[1]"),                  {"change account=? AND sequence=?"}),
+    ("VERDICTS_IN",      (1, "[1]"),                  {"change account=? AND sequence=?"}),
+    ("DEVICE_LEAVE",     (1, "[1]"),                  {"device account=? AND imei=?"}),
+    ("DEVICE_PAGE",      (1, 1, 1, 9),                {"device account=? AND imei>?", "license account=? AND imei=?", "change account=? AND sequence=?"}),
+    ("DEVICES_NAMED",    ("[1]", 1, 1),               {"device account=? AND imei=?", "license account=? AND imei=?", "change account=? AND sequence=?"}),
+    ("DEVICES_AT",       (1, 1, 9, 0),                {"device account=?", "license account=? AND imei=?", "change account=? AND sequence=?"}),
+    ("UPGRADING",        ("[1]", 1),                  {"device account=? AND imei=?"}),
+    ("UPGRADE_SCHEDULE", (b"", 1, "[1]"),             {"device account=? AND imei=?"}),
+    ("UPGRADE_START",    (1, "[1]"),                  {"device account=? AND imei=?"}),
+    ("UPGRADE_END",      (1, 1, "[1]"),               {"device account=? AND imei=?"}),
+    ("UPGRADE_ITEMS_STEP", (1, 1, "[1]", 1),          {"device account=? AND imei=?", "upgrade_item account=? AND id=? AND imei=?"}),
+    ("UPGRADE",          (1, b""),                    {"upgrade account=? AND id=?"}),
+    ("UPGRADE_ITEMS",    (1, b""),                    {"upgrade_item account=? AND id=?"}),
+    ("GRANTS_AFTER",     (1, 1, 9),                   {"granted account=? AND sequence>?"}),
+    ("GRANTED_BETWEEN",  (1, 1, 9),                   {"granted account=? AND sequence>?"}),
+    ("ORIGINS",          ("[1]", 1),                  {"license account=? AND imei=?"}),
+    ("HELD_SINCE",       (1, 9),                      {"license account=?"}),
+    ("PENDING",          (1, 9, "[1]", 1),            {"pending account=?", "pending account=? AND imei=?"}),
+    ("PENDING_DELETE",   (1, "[1]"),                  {"pending account=? AND imei=?"}),
+    ("PENDING_AFTER",    (1, 1, 9),                   {"pending account=? AND imei>?"}),
+    ("LISTED",           ("[1]", 1),                  {"candidate account=? AND imei=?"}),
+    ("CANDIDATES_AFTER", (1, 1, 1, 9),                {"candidate account=? AND (sequence,place)>(?,?)"}),
+    ("CANDIDATES_AT",    (1, 9, 0),                   {"candidate account=?"}),
+    ("CANDIDATES_BETWEEN", (1, 1, 9),                 {"candidate account=? AND imei>?"}),
+    ("CANDIDATES_DELETE", (1, "[1]"),                 {"candidate account=? AND imei=?"}),
+    ("CANDIDATES_CLEAR", (1,),                        {"candidate account=?"}),
+    ("ENDED_OF",         ("[1]", 1, 1),               {"span account=? AND imei=? AND since_sequence=?"}),
+    ("ENDED_AFTER",      ("[1]", 1, 1),               {"span account=? AND imei=?"}),
+    ("GRANTED_AFTER",    ("[1]", 1, 1, "[1]", 1, 1),  {"span account=? AND imei=? AND since_sequence>?", "license account=? AND imei=?"}),
+    ("LICENSE_GIVE_BACK", (1, 1, "[1]", 1, 1),        {"span account=? AND imei=? AND since_sequence=?", "span account=? AND imei=?"}),
+    ("GRANTED_GIVE_BACK", (1, 1, "[1]"),              {"license account=? AND imei=?"}),
     ("KEYS",             (1, 2, 1, 2, '["k"]'),       {"idempotency account=? AND day<?",
                                                        "idempotency account=? AND day=? AND key=?"}),
     ("KEYS_FORGET",      (1, 2, 1, 1, 1, 9),          {"idempotency account=? AND day<?", "idempotency account=? AND day=?",
@@ -350,13 +401,13 @@ def test_what_a_statement_seeks(
     small_world: World, name: str, arguments: tuple[object, ...], sought: set[str]
 ) -> None:
     plan = small_world.store._writer.execute(
-        "EXPLAIN QUERY PLAN " + getattr(statements, name), arguments
+        "EXPLAIN QUERY PLAN " + STATEMENTS[name], arguments
     ).fetchall()
     steps = [re.match(rf"(SEARCH|SCAN) ({'|'.join(POOL)})\b", step) and step for *_, step in plan]
     touched = [step for step in steps if step]
 
     assert {
-        re.sub(r"SEARCH (\w+) USING PRIMARY KEY \((.*)\).*", r"\1 \2", step) for step in touched
+        re.sub(r"SEARCH (\w+) USING .*?\((.*)\).*", r"\1 \2", step) for step in touched
     } == sought
 
 

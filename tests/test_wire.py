@@ -424,16 +424,24 @@ def test_a_client_reads_either_spelling_of_the_total(printed: str, total: int | 
 # --- errors ------------------------------------------------------------------------------------
 
 
+NAMED: dict[str, int | str] = {
+    "limit": 5,
+    "name": "n",
+    "expected": "e",
+    "sequence": 7,
+    "imei": "i",
+    "verb": "v",
+    "total": 9,
+    "used": 4,
+    "before": 3,
+}
+"""Whatever a message may name."""
+
+
 @pytest.mark.parametrize("refusal", Refusal)
 def test_the_error_table_reads_backwards(refusal: Refusal) -> None:
     row = ERRORS[refusal]
-    named: dict[str, int | str] = {
-        "limit": 5,
-        "name": "n",
-        "expected": "e",
-        "sequence": 7,
-        "imei": "i",
-    }
+    named = NAMED
     status, body = write_error(refusal, named=named, api="/fota/v3")
     code, message, read = read_error(status, body)
 
@@ -446,17 +454,12 @@ def test_the_error_table_reads_backwards(refusal: Refusal) -> None:
 @pytest.mark.parametrize("refusal", Refusal)
 def test_on_our_own_paths_errors_have_one_shape(refusal: Refusal) -> None:
     row = ERRORS[refusal]
-    named: dict[str, int | str] = {
-        "limit": 5,
-        "name": "n",
-        "expected": "e",
-        "sequence": 7,
-        "imei": "i",
-    }
+    named = NAMED
     status, body = write_error(refusal, named=named, api="/fotapool/v1")
     told = msgspec.json.decode(body)
 
-    assert (told["errorCode"], told["errorMessage"]) == (row.code, row.message.format_map(named))
+    message = (row.own_message or row.message).format_map(named)
+    assert (told["errorCode"], told["errorMessage"]) == (row.code, message)
     assert status == (403 if refusal is Refusal.ROLE_MISSING else row.status)
     assert read_error(status, body)[:2] == (told["errorCode"], told["errorMessage"])
 

@@ -88,9 +88,16 @@ class World:
             self.carry_out(made.account, Verb.REGISTER, [f"{imei:015d}" for imei in devices])
         return made.account
 
-    def carry_out(self, account: AccountKey, verb: Verb, items: Sequence[str]) -> Change:
-        command = Command(account, verb, DeviceList.parse(items), "cli:test", os.urandom(16))
-        return self.ledger.submit(command).result()
+    def carry_out(
+        self, account: AccountKey, verb: Verb, items: Sequence[str] = (), **more: Any
+    ) -> Change:
+        return self.ledger.submit(self.command(account, verb, items, **more)).result()
+
+    def command(
+        self, account: AccountKey, verb: Verb, items: Sequence[str] = (), **more: Any
+    ) -> Command:
+        devices = DeviceList.parse(items)
+        return Command(account, verb, devices, "cli:test", os.urandom(16), **more)
 
     def totals(self, account: AccountKey) -> Totals:
         return self.store.read(lambda snapshot: snapshot.account(account.id)).totals
@@ -98,10 +105,10 @@ class World:
     def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
         return self.store.read(lambda snapshot: snapshot.page(account, cursor, size))
 
-    def refusal_of(self, account: AccountKey, verb: Verb, items: Sequence[str]) -> Refused:
-        return self.refusal_of_command(
-            Command(account, verb, DeviceList.parse(items), "cli:test", os.urandom(16))
-        )
+    def refusal_of(
+        self, account: AccountKey, verb: Verb, items: Sequence[str] = (), **more: Any
+    ) -> Refused:
+        return self.refusal_of_command(self.command(account, verb, items, **more))
 
     def refusal_of_command(self, command: Command) -> Refused:
         refused = self.ledger.submit(command).exception(10)
@@ -216,6 +223,10 @@ def header_of(reply: Reply, name: str) -> str | None:
 
 def open_file(path: Path, clock: Clock) -> SqliteStore:
     return SqliteStore(path, clock=clock)
+
+
+def open_memory(clock: Clock) -> World:
+    return World(SqliteStore(None, clock=clock), clock)
 
 
 def needs(tool: str) -> pytest.MarkDecorator:

@@ -31,8 +31,8 @@ from fotapool.cli._options import (
 )
 from fotapool.cli.proof import make_checkpoint, make_signing_key, verify_ledgers
 from fotapool.model import (
+    Account,
     AccountKey,
-    AccountSummary,
     Command,
     Credential,
     DeviceList,
@@ -114,26 +114,28 @@ def list_accounts(db: str, json: bool) -> None:
     """List accounts with their pools."""
     with opened_store(db) as store:
         accounts = [
-            _describe_account(summary)
-            for summary in store.read(
-                lambda snapshot: [snapshot.summary(key) for key in snapshot.accounts()]
+            _describe_account(key, row)
+            for key, row in store.read(
+                lambda snapshot: [(key, snapshot.account(key.id)) for key in snapshot.accounts()]
             )
         ]
     if json:
         emit_json({"accounts": accounts})
     else:
-        columns = ("ACCOUNT", "TYPE", "TOTAL", "USED", "FREE", "ACTIVE")
+        columns = ("ACCOUNT", "TYPE", "POLICY", "TOTAL", "USED", "FREE", "OVERHANG", "ACTIVE")
         emit_table(columns, [tuple(row.values()) for row in accounts])
 
 
-def _describe_account(summary: AccountSummary) -> dict[str, object]:
+def _describe_account(key: AccountKey, row: Account) -> dict[str, object]:
     return {
-        "account": summary.key.name,
-        "purchase_type": summary.purchase_type.value,
-        "total": summary.totals.total,
-        "used": summary.totals.used,
-        "free": summary.totals.free,
-        "active": summary.active,
+        "account": key.name,
+        "purchase_type": row.purchase_type.value,
+        "policy": row.policy.value,
+        "total": row.totals.total,
+        "used": row.totals.used,
+        "free": row.totals.free,
+        "overhang": row.totals.overhang,
+        "active": row.active,
     }
 
 

@@ -8,25 +8,29 @@ real clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import cast
 
 from fotapool.ledger.chain import GENESIS, seal
-from fotapool.ledger.rules import Decision, Replay, decide, time_of
+from fotapool.ledger.effects import write_effects
+from fotapool.ledger.facts import gather
+from fotapool.ledger.pool import Decision
+from fotapool.ledger.resize import LICENSES_MAX
+from fotapool.ledger.rules import ALONE, Replay, decide, time_of
 from fotapool.ledger.store import Snapshot, Store, Tx
 from fotapool.model import (
     ACCOUNT_NAME,
     Account,
     AccountKey,
+    CandidatePage,
     Change,
     Clock,
     Command,
     ConfigurationError,
     Cursor,
     DeviceList,
-    Facts,
     KeyUse,
     Page,
     PurchaseType,
@@ -42,8 +46,6 @@ __all__ = ["LICENSES_MAX", "PAGE_SIZE_MAX", "Ledger", "Snapshot", "Store", "Tx"]
 PAGE_SIZE_MAX = 1000
 """Devices a status page holds at most; not settable by a client (docs/reference/protocol.md R4)."""
 
-LICENSES_MAX = 10**9
-
 DAY_MS = 86_400_000
 KEYS_FORGOTTEN_AT_ONCE = 64
 """Twice what one group can add, so that forgetting keeps up."""
@@ -57,7 +59,7 @@ class Ledger:
         self._clock = clock
 
     def submit(self, command: Command) -> Future[Change]:
-        """Queue an assign, remove or register.
+        """Queue a request.
 
         The future ends with the committed change, with Refused (no change was made) or with
         StoreError (nothing was done).
@@ -72,8 +74,9 @@ class Ledger:
 
         def read(snapshot: Snapshot) -> Change:
             account = snapshot.account(command.account.id)
-            facts = snapshot.gather(account.id, _imeis([command]))
-            (settled,) = decide(account, facts, [replace(command, key=None)], self._clock())
+            asked = [replace(command, key=None)]
+            facts = gather(snapshot, account, asked, {})
+            (settled,) = decide(account, facts, asked, self._clock())
             if isinstance(settled, Refused):
                 raise settled
             return replace(_draft(cast(Decision, settled)), sequence=account.sequence)
@@ -111,10 +114,11 @@ class Ledger:
         def create(tx: Tx) -> Change:
             key = tx.open_account(name, purchase_type)
             nothing = DeviceList.of([])
+            at_ms = self._clock()
             first = Change(
                 account=key,
                 sequence=1,
-                at_ms=self._clock(),
+                at_ms=at_ms,
                 actor=actor,
                 request_id=request_id,
                 verb=Verb.CREATE_ACCOUNT,
@@ -124,38 +128,62 @@ class Ledger:
                 totals=Totals(licenses, 0),
                 detail=f"purchase_type={purchase_type.value}",
             )
-            return _write_changes(tx, tx.account(key.id), [seal(first, GENESIS)])[0]
+            account = replace(tx.account(key.id), totals=first.totals, subscribed_at_ms=at_ms)
+            return _write_changes(tx, account, [seal(first, GENESIS)])[0]
 
         return self._store.write(create).result()
 
     def _carry_out(self, tx: Tx, commands: Sequence[Command]) -> Sequence[Change | Refused]:
         """Gather, decide, write: the whole of a group, inside one transaction."""
         now_ms = self._clock()
-        account = tx.account(commands[0].account.id)
-        facts, uses = _gather(tx, account, commands, time_of(account, now_ms))
-        decided = decide(account, facts, commands, now_ms, uses)
-        earlier = _read_replayed(tx, commands, decided, account.sequence)
-        decisions = [decision for decision in decided if isinstance(decision, Decision)]
-        for decision in decisions:
-            _write_effects(tx, decision)
-        changes = _write_changes(tx, account, _chained(decisions, account.head))
-        _write_keys(tx, account.id, decisions)
-        return _answers(decided, earlier | {change.sequence: change for change in changes})
+        return [answer for run in _runs(commands) for answer in _carry_out_run(tx, run, now_ms)]
 
 
-def _gather(
+def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
+    """Requests that can be decided together, in order; some verbs are decided alone."""
+    run: list[Command] = []
+    for command in commands:
+        if command.verb not in ALONE and command.upgrade is None:
+            run.append(command)
+            continue
+        if run:
+            yield run
+        yield [command]
+        run = []
+    if run:
+        yield run
+
+
+def _carry_out_run(tx: Tx, commands: Sequence[Command], now_ms: int) -> Sequence[Change | Refused]:
+    account = tx.account(commands[0].account.id)
+    uses = _gather_uses(tx, account, commands, time_of(account, now_ms))
+    try:
+        facts = gather(tx, account, commands, uses)
+    except Refused as refused:
+        return [refused]
+    decided = decide(account, facts, commands, now_ms, uses)
+    earlier = _read_replayed(tx, commands, decided, account.sequence)
+    decisions = [decision for decision in decided if isinstance(decision, Decision)]
+    for decision in decisions:
+        write_effects(tx, decision)
+    changes = _write_changes(
+        tx, decisions[-1].account if decisions else account, _chained(decisions, account.head)
+    )
+    changes = [_told(tx, decision, made) for decision, made in zip(decisions, changes, strict=True)]
+    _write_keys(tx, decisions, changes)
+    return _answers(decided, earlier | {change.sequence: change for change in changes})
+
+
+def _gather_uses(
     tx: Tx, account: Account, commands: Sequence[Command], at_ms: int
-) -> tuple[Facts, Mapping[str, KeyUse]]:
+) -> Mapping[str, KeyUse]:
+    """What is known of the idempotency keys. Raises StoreDamaged."""
     texts = [command.key.text for command in commands if command.key is not None]
     uses = tx.key_uses(account.id, at_ms // DAY_MS, texts) if texts else {}
     for text, use in uses.items():
         if use.sequence > account.sequence:
             raise StoreDamaged(f"idempotency key {text!r} names a change that is not there")
-    return tx.gather(account.id, _imeis(commands)), uses
-
-
-def _imeis(commands: Iterable[Command]) -> list[int]:
-    return [imei for command in commands for imei in command.devices.imeis if imei >= 0]
+    return uses
 
 
 def _read_replayed(
@@ -163,33 +191,60 @@ def _read_replayed(
 ) -> dict[int, Change]:
     """The changes of earlier groups that answer replays. Raises StoreDamaged."""
     return {
-        settled.sequence: _read_made(tx, command, settled.sequence)
+        settled.sequence: _read_made(tx, command, settled)
         for command, settled in zip(commands, decided, strict=True)
         if isinstance(settled, Replay) and settled.sequence <= last
     }
 
 
-def _read_made(tx: Tx, command: Command, sequence: int) -> Change:
+def _read_made(tx: Tx, command: Command, replay: Replay) -> Change:
     """The change that a request came to; another than the key names would be a wrong answer."""
+    sequence = replay.sequence
     for change in tx.changes(command.account, sequence - 1, 1):
-        asked = (sequence, command.verb, command.devices)
-        if (change.sequence, change.verb, change.devices) == asked:
-            return change
+        same = change.sequence == sequence and change.verb is command.verb
+        # Some requests name no devices, and find them.
+        if same and (not command.devices.items or change.devices == command.devices):
+            return replace(change, answer=replay.answer)
     raise StoreDamaged(
         f"change {sequence} of {command.account.name} is not the one that an idempotency key names"
     )
 
 
-def _write_keys(tx: Tx, account_id: int, decisions: Sequence[Decision]) -> None:
+def _told(tx: Tx, decision: Decision, change: Change) -> Change:
+    """The change with what its answer tells besides, as it is now."""
+    if decision.changed_by:
+        change = replace(change, changed_by=decision.changed_by)
+    if change.verb is Verb.CANDIDATES:
+        account = replace(decision.account, sequence=change.sequence)
+        listed = candidate_page(tx, change.account, account, 0)
+        change = replace(change, candidates=listed)
+    return change
+
+
+def candidate_page(
+    snapshot: Snapshot, key: AccountKey, account: Account, start: int
+) -> CandidatePage:
+    """A page of the candidate list as it is in a snapshot."""
+    imeis = snapshot.candidates_at(key.id, start, PAGE_SIZE_MAX)
+    return CandidatePage(
+        key, account.sequence, account.candidates, account.candidates_at_ms, start, imeis
+    )
+
+
+def _write_keys(tx: Tx, decisions: Sequence[Decision], changes: Sequence[Change]) -> None:
     used = [
-        (decision.command.key, decision.sequence)
-        for decision in decisions
+        (decision.command.key, decision.sequence, _render(decision.command, change))
+        for decision, change in zip(decisions, changes, strict=True)
         if decision.command.key is not None
     ]
     if used:
-        today = decisions[0].at_ms // DAY_MS  # one group has one time
+        account_id, today = decisions[0].account.id, decisions[0].at_ms // DAY_MS
         tx.keep_keys(account_id, today, used)
         tx.forget_keys(account_id, today, KEYS_FORGOTTEN_AT_ONCE)
+
+
+def _render(command: Command, change: Change) -> bytes | None:
+    return None if command.render is None else command.render(change)
 
 
 def _answers(
@@ -222,18 +277,6 @@ def _check_new_account(name: str, purchase_type: PurchaseType, licenses: int) ->
         )
 
 
-def _write_effects(tx: Tx, decision: Decision) -> None:
-    account_id = decision.command.account.id
-    if decision.granted:
-        tx.grant(account_id, decision.granted, decision.sequence, decision.at_ms)
-    if decision.removed:
-        tx.remove(account_id, decision.removed, decision.sequence, decision.at_ms)
-    if decision.registered:
-        tx.register(account_id, decision.registered)
-    if decision.cancelled:
-        tx.cancel_upgrades(account_id, decision.cancelled)
-
-
 def _chained(decisions: Iterable[Decision], head: bytes) -> list[Change]:
     changes: list[Change] = []
     for decision in decisions:
@@ -251,10 +294,12 @@ def _draft(decision: Decision) -> Change:
         actor=command.actor,
         request_id=command.request_id,
         verb=command.verb,
-        devices=command.devices,
-        packed=command.devices.pack(),
+        devices=decision.devices,
+        packed=decision.devices.pack(),
         outcomes=decision.outcomes,
-        totals=decision.totals,
+        totals=decision.account.totals,
+        detail=decision.detail,
+        changed_by=decision.changed_by,
     )
 
 
@@ -262,13 +307,5 @@ def _write_changes(tx: Tx, account: Account, changes: Sequence[Change]) -> Seque
     if changes:
         last = changes[-1]
         tx.append(changes)
-        tx.save(
-            replace(
-                account,
-                totals=last.totals,
-                sequence=last.sequence,
-                changed_at_ms=last.at_ms,
-                head=last.hash,
-            )
-        )
+        tx.save(replace(account, sequence=last.sequence, changed_at_ms=last.at_ms, head=last.hash))
     return changes

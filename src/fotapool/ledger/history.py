@@ -247,7 +247,7 @@ def _intervals(snapshot: Snapshot, account: AccountKey, imei: int, after: int) -
     found = snapshot.intervals(account.id, (imei, after), imei, INTERVALS_LISTED_MAX + 1)
     if len(found) <= INTERVALS_LISTED_MAX:
         found += [
-            Interval(*held, until_sequence=None, until_ms=None)
+            Interval(imei, held.since_sequence, held.since_ms, until_sequence=None, until_ms=None)
             for held in snapshot.licenses(account.id, imei - 1, imei, 1)
             if held.since_sequence > after
         ]

@@ -1,9 +1,10 @@
 """The rules: what happens to each device of a request. Pure functions over frozen values.
 
-`decide` takes the requests of one account in order, with what the store gathered about the
-devices they name, and says for each request what it comes to. It reads no clock and no store.
-The order of the tests in `_assign_each` and `_remove_each` is the documented order of precedence
-(docs/reference/protocol.md R2, R3).
+`decide` takes the requests of one account in order, with what was gathered about the devices
+they name, and says for each request what it comes to. It reads no clock and no store. The order
+of the tests in `_assign_each`, `_remove_each` and their like is the documented order of
+precedence (docs/reference/protocol.md R2, R3, R5). Upgrades are in `upgrades`, the size of the
+pool in `resize`, the candidate list in `candidates`, taking back in `undo`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from fotapool.ledger import accounts, candidates, upgrades
+from fotapool.ledger.pool import Decision, Effect, Pool, Verdict
+from fotapool.ledger.resize import resize
+from fotapool.ledger.undo import undo
 from fotapool.model import (
     MALFORMED_IMEI,
     Account,
@@ -21,25 +26,23 @@ from fotapool.model import (
     Outcome,
     Refusal,
     Refused,
-    Totals,
     Verb,
 )
 
+ALONE = frozenset(
+    {
+        Verb.CANDIDATES,
+        Verb.RESIZE,
+        Verb.UNDO,
+        Verb.POLICY,
+        Verb.TYPE,
+        Verb.DEACTIVATE,
+        Verb.ACTIVATE,
+    }
+)
+"""Verbs whose facts are gathered for each request by itself, after what was written before it."""
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What one request comes to: a verdict per item, what to write, and the totals after it."""
-
-    command: Command
-    sequence: int
-    at_ms: int
-    outcomes: bytes
-    totals: Totals
-    granted: Sequence[int] = ()
-    removed: Sequence[int] = ()
-    registered: Sequence[int] = ()
-    cancelled: Sequence[int] = ()
-    """Devices whose scheduled upgrade ends with their license."""
+_WHILE_INACTIVE = frozenset({Verb.ACTIVATE, Verb.DEACTIVATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Replay:
     """The request was carried out before, under the same key, by the change of this sequence."""
 
     sequence: int
+    answer: bytes | None = None
 
 
 def time_of(account: Account, now_ms: int) -> int:
@@ -69,95 +73,60 @@ def decide(
     Every decision is one change, also where all its items are refused; a `Replay` or a `Refused`
     is none. `uses` holds what is known of the idempotency keys of these requests (R11).
     """
-    pool = _Pool.of(account, facts)
-    at_ms = time_of(account, now_ms)
+    pool = Pool.of(account, facts, time_of(account, now_ms))
     uses = dict(uses)
     decided: list[Decision | Replay | Refused] = []
     sequence = account.sequence
     for command in commands:
-        settled = _settled_before(account, sequence, command, uses)
-        if settled is not None:
-            decided.append(settled)
-            continue
-        sequence += 1
-        decided.append(_RULES[command.verb](pool, command, sequence, at_ms))
-        if command.key is not None:
-            uses[command.key.text] = KeyUse(command.key.fingerprint, sequence)
+        settled = settled_before(account, sequence, command, uses)
+        verdict = _RULES[command.verb](pool, command, sequence + 1) if settled is None else settled
+        decided.append(verdict)
+        if isinstance(verdict, Decision):
+            sequence += 1
+            if command.key is not None:
+                uses[command.key.text] = KeyUse(command.key.fingerprint, sequence)
     return decided
 
 
-def _settled_before(
+def settled_before(
     account: Account, sequence: int, command: Command, uses: Mapping[str, KeyUse]
 ) -> Replay | Refused | None:
     """What settles a request without a change. A replay comes first: it writes nothing."""
     use = uses.get(command.key.text) if command.key is not None else None
     if command.key is not None and use is not None:
         same = use.fingerprint == command.key.fingerprint
-        return Replay(use.sequence) if same else Refused(Refusal.KEY_REUSED)
-    if not account.active:
+        return Replay(use.sequence, use.answer) if same else Refused(Refusal.KEY_REUSED)
+    if not account.active and command.verb not in _WHILE_INACTIVE:
         return Refused(Refusal.ACCOUNT_INACTIVE)
     if command.if_sequence not in (None, sequence):
         return Refused(Refusal.PRECONDITION_FAILED, sequence=sequence)
     return None
 
 
-@dataclass(slots=True)
-class _Pool:
-    """The facts as they stand between two requests of a group."""
-
-    total: int
-    used: int
-    overhang: int
-    unknown: set[int]
-    licensed: set[int]
-    scheduled: set[int]
-    running: set[int]
-    upgraded: set[int]
-
-    @classmethod
-    def of(cls, account: Account, facts: Facts) -> _Pool:
-        return cls(
-            account.totals.total,
-            account.totals.used,
-            account.totals.overhang,
-            set(facts.unknown),
-            set(facts.licensed),
-            set(facts.scheduled),
-            set(facts.running),
-            set(facts.upgraded),
-        )
-
-    @property
-    def totals(self) -> Totals:
-        """The sums as they stand. `Totals` itself refuses sums that cannot be."""
-        return Totals(self.total, self.used, self.overhang)
-
-
-def _assign(pool: _Pool, command: Command, sequence: int, at_ms: int) -> Decision:
+def _assign(pool: Pool, command: Command, sequence: int) -> Decision:
     imeis = command.devices.imeis
-    free = pool.totals.free
-    if len(imeis) <= free and _ordinary(imeis, pool.unknown, pool.licensed):
+    if len(imeis) <= pool.free and _ordinary(imeis, pool.unknown, pool.licensed):
         outcomes, granted = _uniform(Outcome.ASSIGNED, imeis), imeis
     else:
-        outcomes = _assign_each(pool, imeis, free)
+        outcomes = _assign_each(pool, imeis)
         granted = _with_verdict(Outcome.ASSIGNED, imeis, outcomes)
-    pool.licensed.update(granted)
-    pool.used += len(granted)
-    return Decision(command, sequence, at_ms, outcomes, pool.totals, granted=granted)
+    pool.gain(granted)
+    return pool.decide(command, sequence, outcomes)
 
 
-def _assign_each(pool: _Pool, imeis: Sequence[int], free: int) -> bytes:
+def _assign_each(pool: Pool, imeis: Sequence[int]) -> bytes:
     """Protocol R2: the first that matches, item by item in list order."""
     outcomes = bytearray()
     granted: set[int] = set()
+    unknown: set[int] = set() if pool.is_open else pool.unknown
     for imei in imeis:
         if imei == MALFORMED_IMEI:
             outcomes.append(Outcome.MALFORMED)
         elif imei in pool.licensed or imei in granted:
             outcomes.append(Outcome.ALREADY_LICENSED)
-        elif imei in pool.unknown:
+        elif imei in unknown:
             outcomes.append(Outcome.UNKNOWN_DEVICE)
-        elif len(granted) >= free:
+        elif len(granted) >= pool.free:
             outcomes.append(Outcome.NO_FREE_LICENSE)
         else:
             granted.add(imei)
@@ -165,23 +134,19 @@ def _assign_each(pool: _Pool, imeis: Sequence[int], free: int) -> bytes:
     return bytes(outcomes)
 
 
-def _remove(pool: _Pool, command: Command, sequence: int, at_ms: int) -> Decision:
+def _remove(pool: Pool, command: Command, sequence: int) -> Decision:
     imeis = command.devices.imeis
     if pool.licensed.issuperset(imeis) and _ordinary(imeis, pool.running, pool.upgraded):
         outcomes, removed = _uniform(Outcome.REMOVED, imeis), imeis
     else:
         outcomes = _remove_each(pool, imeis)
         removed = _with_verdict(Outcome.REMOVED, imeis, outcomes)
-    pool.licensed.difference_update(removed)
-    pool.used -= len(removed)
-    cancelled = [imei for imei in removed if imei in pool.scheduled]
-    pool.scheduled.difference_update(cancelled)
-    return Decision(
-        command, sequence, at_ms, outcomes, pool.totals, removed=removed, cancelled=cancelled
-    )
+    pool.lose(removed)
+    pool.settle()
+    return pool.decide(command, sequence, outcomes)
 
 
-def _remove_each(pool: _Pool, imeis: Sequence[int]) -> bytes:
+def _remove_each(pool: Pool, imeis: Sequence[int]) -> bytes:
     """Protocol R3: the first that matches, item by item in list order."""
     outcomes = bytearray()
     removed: set[int] = set()
@@ -200,15 +165,16 @@ def _remove_each(pool: _Pool, imeis: Sequence[int]) -> bytes:
     return bytes(outcomes)
 
 
-def _register(pool: _Pool, command: Command, sequence: int, at_ms: int) -> Decision:
+def _register(pool: Pool, command: Command, sequence: int) -> Decision:
     imeis = command.devices.imeis
     outcomes = _register_each(pool, imeis)
     registered = _with_verdict(Outcome.REGISTERED, imeis, outcomes)
     pool.unknown.difference_update(registered)
-    return Decision(command, sequence, at_ms, outcomes, pool.totals, registered=registered)
+    pool.write(Effect.REGISTER, registered)
+    return pool.decide(command, sequence, outcomes)
 
 
-def _register_each(pool: _Pool, imeis: Sequence[int]) -> bytes:
+def _register_each(pool: Pool, imeis: Sequence[int]) -> bytes:
     """Protocol R5: a device stands once in an account's registry."""
     outcomes = bytearray()
     registered: set[int] = set()
@@ -220,6 +186,40 @@ def _register_each(pool: _Pool, imeis: Sequence[int]) -> bytes:
         else:
             registered.add(imei)
             outcomes.append(Outcome.REGISTERED)
+    return bytes(outcomes)
+
+
+def _unregister(pool: Pool, command: Command, sequence: int) -> Decision:
+    """Protocol R5: license freed, upgrade ended, dropped from the candidates."""
+    imeis = command.devices.imeis
+    outcomes = _unregister_each(pool, imeis)
+    left = [
+        imei
+        for imei, outcome in zip(imeis, outcomes, strict=True)
+        if outcome in (Outcome.LEFT, Outcome.LEFT_AND_FREED)
+    ]
+    pool.lose(_with_verdict(Outcome.LEFT_AND_FREED, imeis, outcomes))
+    pool.end(Effect.CANCEL, [imei for imei in left if imei in pool.scheduled])
+    pool.end(Effect.FAIL, [imei for imei in left if imei in pool.running])
+    pool.unlist(left)
+    pool.unknown.update(left)
+    pool.write(Effect.LEAVE, left)
+    pool.settle()
+    return pool.decide(command, sequence, outcomes)
+
+
+def _unregister_each(pool: Pool, imeis: Sequence[int]) -> bytes:
+    outcomes = bytearray()
+    left: set[int] = set()
+    for imei in imeis:
+        if imei == MALFORMED_IMEI:
+            outcomes.append(Outcome.MALFORMED)
+        elif imei in pool.unknown or imei in left:
+            outcomes.append(Outcome.UNKNOWN_DEVICE)
+        else:
+            left.add(imei)
+            freed = imei in pool.licensed
+            outcomes.append(Outcome.LEFT_AND_FREED if freed else Outcome.LEFT)
     return bytes(outcomes)
 
 
@@ -241,8 +241,21 @@ def _with_verdict(outcome: Outcome, imeis: Iterable[int], outcomes: bytes) -> li
     return [imei for imei, verdict in zip(imeis, outcomes, strict=True) if verdict == outcome]
 
 
-_RULES: dict[Verb, Callable[[_Pool, Command, int, int], Decision]] = {
+_RULES: dict[Verb, Callable[[Pool, Command, int], Verdict]] = {
     Verb.ASSIGN: _assign,
     Verb.REMOVE: _remove,
     Verb.REGISTER: _register,
+    Verb.UNREGISTER: _unregister,
+    Verb.SCHEDULE: upgrades.schedule,
+    Verb.START: upgrades.start,
+    Verb.FINISH: upgrades.finish,
+    Verb.FAIL: upgrades.fail,
+    Verb.CANCEL: upgrades.cancel,
+    Verb.CANDIDATES: candidates.edit,
+    Verb.RESIZE: resize,
+    Verb.UNDO: undo,
+    Verb.POLICY: accounts.set_policy,
+    Verb.TYPE: accounts.set_type,
+    Verb.DEACTIVATE: accounts.deactivate,
+    Verb.ACTIVATE: accounts.activate,
 }

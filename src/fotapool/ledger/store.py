@@ -21,14 +21,70 @@ from fotapool.model import (
     KeyUse,
     License,
     Page,
+    Place,
     PurchaseType,
     Refused,
+    RegisteredDevice,
+    Step,
+    Upgrade,
+    UpgradePlan,
 )
 
 T = TypeVar("T")
 
 
-class Snapshot(Protocol):
+class Queues(Protocol):
+    """The order in which licenses go, and what became of those that went. Raises StoreError."""
+
+    def upgrading(self, account_id: int, imeis: Sequence[int]) -> Facts:
+        """Of these devices those with an upgrade: `scheduled` and `running`, nothing else."""
+        ...
+
+    def listed(self, account_id: int, imeis: Sequence[int]) -> frozenset[int]:
+        """Of these devices those on the candidate list."""
+        ...
+
+    def candidates_after(self, account_id: int, after: tuple[int, int], count: int) -> list[Place]:
+        """Up to `count` of the candidate list, in its order, after a sequence and place."""
+        ...
+
+    def candidates_at(self, account_id: int, offset: int, count: int) -> list[int]:
+        """Up to `count` of the candidate list from an index on; what lies before is walked."""
+        ...
+
+    def pending(self, account_id: int, count: int, named: Sequence[int]) -> list[int]:
+        """Licenses taken and still held, the last taken first: the first `count`, and the named."""
+        ...
+
+    def grants_after(self, account_id: int, sequence: int, count: int) -> list[tuple[int, int]]:
+        """Up to `count` later changes by which licenses were granted that are held, with how many.
+
+        A license that an undo brought back counts for the change that first granted it.
+        """
+        ...
+
+    def origins(self, account_id: int, imeis: Sequence[int]) -> dict[int, int]:
+        """Of these devices those with a license, and the change that first granted it."""
+        ...
+
+    def held_since(self, account_id: int, until: int) -> dict[int, list[int]]:
+        """Every license first granted up to a sequence, by that change; reads all of them."""
+        ...
+
+    def ended_of(self, account_id: int, imeis: Sequence[int], since: int) -> dict[int, int]:
+        """Of licenses that began with a change, those that ended, and the change that took them."""
+        ...
+
+    def ended_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
+        """The first change after a sequence that took each device's license, if one did."""
+        ...
+
+    def granted_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
+        """The first change after a sequence that gave each device a license, if one did."""
+        ...
+
+
+class Snapshot(Queues, Protocol):
     """What can be read of pools, all of it at one moment. Raises StoreError."""
 
     def account(self, account_id: int) -> Account:
@@ -60,6 +116,42 @@ class Snapshot(Protocol):
         self, account_id: int, after: tuple[int | None, int], until: int | None, count: int
     ) -> list[Interval]:
         """The same of ended licenses; `after` is a device and the sequence of its license."""
+        ...
+
+    def changes_of(self, account: AccountKey, sequences: Sequence[int]) -> dict[int, Change]:
+        """These changes, whole. Raises StoreDamaged."""
+        ...
+
+    def verdicts_in(self, account_id: int, sequences: Sequence[int]) -> int:
+        """How many verdicts these changes hold in all."""
+        ...
+
+    def registered(self, account_id: int, after: int, count: int) -> list[RegisteredDevice]:
+        """Up to `count` devices of the account beyond one, IMEIs ascending."""
+        ...
+
+    def registered_at(self, account_id: int, offset: int, count: int) -> list[RegisteredDevice]:
+        """The same from an offset on; what lies before is walked."""
+        ...
+
+    def registered_of(self, account_id: int, imeis: Sequence[int]) -> list[RegisteredDevice]:
+        """Of these devices those of the account, in this order."""
+        ...
+
+    def upgrade(self, account_id: int, upgrade_id: bytes) -> Upgrade | None:
+        """A named upgrade with its devices."""
+        ...
+
+    def candidate_rows(self, account_id: int, after: int | None, count: int) -> list[Place]:
+        """Up to `count` rows of the candidate list beyond a device, by IMEI."""
+        ...
+
+    def pending_rows(self, account_id: int, after: int | None, count: int) -> list[Place]:
+        """The same of licenses that are taken and still held."""
+        ...
+
+    def granted_rows(self, account_id: int, after: int, count: int) -> list[tuple[int, int]]:
+        """Up to `count` rows that say how many licenses of a change are held, by sequence."""
         ...
 
     def entries(
@@ -118,8 +210,46 @@ class Tx(Snapshot, Protocol):
         """Make devices the account's own; those that had left come back."""
         ...
 
-    def cancel_upgrades(self, account_id: int, imeis: Sequence[int]) -> None:
-        """End scheduled upgrades."""
+    def give_back(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
+        """Begin licenses anew that each device had before, with their date and place of then."""
+        ...
+
+    def leave(self, account_id: int, imeis: Sequence[int]) -> None:
+        """Devices are the account's no more; what is known of them stays."""
+        ...
+
+    def open_upgrade(self, account_id: int, plan: UpgradePlan, sequence: int) -> None:
+        """Keep a named upgrade, if it is not there already."""
+        ...
+
+    def schedule(
+        self, account_id: int, imeis: Sequence[int], sequence: int, plan: UpgradePlan | None
+    ) -> None:
+        """Plan an upgrade of each device, of a name or of none; it must have none yet."""
+        ...
+
+    def step(self, account_id: int, imeis: Sequence[int], step: Step, sequence: int) -> None:
+        """Take the upgrade of each device a step further; it must have one."""
+        ...
+
+    def pend(self, account_id: int, imeis: Sequence[int], sequence: int) -> None:
+        """Take licenses that are held until the running upgrades end."""
+        ...
+
+    def release(self, account_id: int, imeis: Sequence[int]) -> None:
+        """Take them no more."""
+        ...
+
+    def list_candidates(self, account_id: int, imeis: Sequence[int], sequence: int) -> None:
+        """Put devices at the end of the candidate list, in this order."""
+        ...
+
+    def unlist_candidates(self, account_id: int, imeis: Sequence[int]) -> None:
+        """Take devices off the candidate list; each must be on it."""
+        ...
+
+    def clear_candidates(self, account_id: int) -> None:
+        """Empty the candidate list."""
         ...
 
     def key_uses(self, account_id: int, day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
@@ -127,9 +257,9 @@ class Tx(Snapshot, Protocol):
         ...
 
     def keep_keys(
-        self, account_id: int, day: int, used: Sequence[tuple[IdempotencyKey, int]]
+        self, account_id: int, day: int, used: Sequence[tuple[IdempotencyKey, int, bytes | None]]
     ) -> None:
-        """Keep keys with the sequences of their changes, all of this day."""
+        """Keep keys with the sequences of their changes, all of this day, and kept answers."""
         ...
 
     def forget_keys(self, account_id: int, day: int, count: int) -> None:

@@ -11,11 +11,17 @@ from fotapool.model.words import Outcome, Verb
 
 
 class License(NamedTuple):
-    """A license as held: its device, and the change and moment that granted it."""
+    """A license as held: its device, and the change and moment that granted it.
+
+    Where an undo brought it back, `origin_sequence` and `origin_ms` are those of the first grant:
+    what status shows, and the place in the queue when the pool shrinks.
+    """
 
     imei: int
     since_sequence: int
     since_ms: int
+    origin_sequence: int | None = None
+    origin_ms: int | None = None
 
 
 class Interval(NamedTuple):
@@ -29,6 +35,8 @@ class Interval(NamedTuple):
     since_ms: int
     until_sequence: int | None
     until_ms: int | None
+    origin_sequence: int | None = None
+    origin_ms: int | None = None
 
 
 class Examined(NamedTuple):

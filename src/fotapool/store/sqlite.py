@@ -15,19 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fotapool.model import (
-    Account,
-    AccountKey,
-    AlreadyExists,
-    Change,
-    Clock,
-    Command,
-    IdempotencyKey,
-    KeyUse,
-    PurchaseType,
-    Refused,
-)
-from fotapool.store import statements as sql
+from fotapool.model import Change, Clock, Command, Refused
 from fotapool.store.group import GroupCommit, Job, Write
 from fotapool.store.sqlite_errors import errors_mapped
 from fotapool.store.sqlite_file import (
@@ -36,100 +24,10 @@ from fotapool.store.sqlite_file import (
     open_connection,
     prepare_file,
 )
-from fotapool.store.sqlite_snapshot import SqliteSnapshot, array, in_snapshot
+from fotapool.store.sqlite_snapshot import SqliteSnapshot, in_snapshot
+from fotapool.store.sqlite_tx import SqliteTx
 
 T = TypeVar("T")
-
-FEW = 8
-"""Up to this many devices, a row at a time is faster than a set-based statement."""
-
-
-class SqliteTx(SqliteSnapshot):
-    """A write transaction: what the ledger's `Tx` and auth's `Directory` promise, in SQL."""
-
-    def grant(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
-        if len(imeis) <= FEW:
-            cursor = self._connection.executemany(
-                sql.LICENSE_INSERT_ONE, [(account_id, imei, at_ms, sequence) for imei in imeis]
-            )
-        else:
-            cursor = self._connection.execute(
-                sql.LICENSE_INSERT, (account_id, at_ms, sequence, array(sorted(imeis)))
-            )
-        _expect_rows(cursor, imeis)
-
-    def remove(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
-        named = array(imeis)
-        kept = self._connection.execute(sql.SPAN_INSERT, (at_ms, sequence, account_id, named))
-        _expect_rows(kept, imeis)
-        _expect_rows(self._connection.execute(sql.LICENSE_DELETE, (account_id, named)), imeis)
-
-    def register(self, account_id: int, imeis: Sequence[int]) -> None:
-        cursor = self._connection.execute(sql.DEVICE_UPSERT, (account_id, array(sorted(imeis))))
-        _expect_rows(cursor, imeis)
-
-    def cancel_upgrades(self, account_id: int, imeis: Sequence[int]) -> None:
-        cursor = self._connection.execute(sql.UPGRADES_CANCEL, (account_id, array(imeis)))
-        _expect_rows(cursor, imeis)
-
-    def key_uses(self, account_id: int, day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
-        rows = self._connection.execute(sql.KEYS, (account_id, day, account_id, day, array(texts)))
-        return {text: KeyUse(fingerprint, sequence) for text, fingerprint, sequence in rows}
-
-    def keep_keys(
-        self, account_id: int, day: int, used: Sequence[tuple[IdempotencyKey, int]]
-    ) -> None:
-        self._connection.executemany(
-            sql.KEY_INSERT,
-            [(account_id, day, key.text, key.fingerprint, sequence) for key, sequence in used],
-        )
-
-    def forget_keys(self, account_id: int, day: int, count: int) -> None:
-        self._connection.execute(
-            sql.KEYS_FORGET, (account_id, day, account_id, account_id, account_id, count)
-        )
-
-    def append(self, changes: Sequence[Change]) -> None:
-        self._connection.executemany(sql.CHANGE_INSERT, map(_change_row, changes))
-
-    def save(self, account: Account) -> None:
-        totals = account.totals
-        self._connection.execute(
-            sql.ACCOUNT_UPDATE,
-            (
-                totals.total,
-                totals.used,
-                totals.overhang,
-                account.sequence,
-                account.changed_at_ms,
-                account.head,
-                account.id,
-            ),
-        )
-
-    def open_account(self, name: str, purchase_type: PurchaseType) -> AccountKey:
-        if self._connection.execute(sql.ACCOUNT_BY_NAME, (name,)).fetchone():
-            raise AlreadyExists(f"account {name} exists already")
-        (account_id,) = self._connection.execute(sql.ACCOUNT_NAME_INSERT, (name,)).fetchone()
-        self._connection.execute(sql.ACCOUNT_INSERT, (account_id, purchase_type.value, b""))
-        return AccountKey(account_id, name)
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        with errors_mapped():
-            self._connection.execute("SAVEPOINT alone")
-            try:
-                yield
-            except BaseException:
-                if self.alive:
-                    self._connection.execute("ROLLBACK TO alone")
-                    self._connection.execute("RELEASE alone")
-                raise
-            self._connection.execute("RELEASE alone")
-
-    @property
-    def alive(self) -> bool:
-        return self._connection.in_transaction
 
 
 class SqliteStore:
@@ -222,27 +120,3 @@ def _uncancellable() -> Future[Any]:
     future: Future[Any] = Future()
     future.set_running_or_notify_cancel()
     return future
-
-
-def _expect_rows(cursor: sqlite3.Cursor, imeis: Sequence[int]) -> None:
-    """The decision and the tables must agree; the transaction ends here if they do not."""
-    if cursor.rowcount != len(imeis):
-        raise RuntimeError(f"wrote {cursor.rowcount} rows where {len(imeis)} were decided")
-
-
-def _change_row(change: Change) -> tuple[object, ...]:
-    return (
-        change.account.id,
-        change.sequence,
-        change.at_ms,
-        change.actor,
-        change.request_id,
-        change.verb,
-        change.packed,
-        change.outcomes,
-        change.totals.total,
-        change.totals.used,
-        change.totals.overhang,
-        change.detail,
-        change.hash,
-    )

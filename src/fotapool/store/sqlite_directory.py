@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fotapool.model import AccountKey, Credential, Role, Session, Token
-from fotapool.store import statements as sql
+from fotapool.store import statements_directory as sql
 
 
 class SqliteDirectory:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from fotapool.model import Clock, StoreDamaged, StoreUnusable
-from fotapool.store import statements as sql
+from fotapool.store import statements_directory as sql
 from fotapool.store.sqlite_errors import errors_mapped, is_damage, read_text
 
 SQLITE_VERSION_MIN = (3, 38, 0)

@@ -13,7 +13,6 @@ import msgspec
 from fotapool.model import (
     Account,
     AccountKey,
-    AccountSummary,
     Change,
     ChangeFilter,
     Cursor,
@@ -25,14 +24,15 @@ from fotapool.model import (
     License,
     NotFound,
     Page,
+    Policy,
     PurchaseType,
     StoreDamaged,
     Totals,
     Verb,
 )
 from fotapool.store import statements as sql
-from fotapool.store.sqlite_directory import SqliteDirectory
 from fotapool.store.sqlite_errors import errors_mapped
+from fotapool.store.sqlite_life import SqliteLife, array, bound, own
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ _sets = msgspec.json.Decoder(frozenset[int])
 _to_json = msgspec.json.Encoder().encode
 
 # What the columns of a stored row are, in the order that statements name them.
-_ACCOUNT = (int,) * 6 + (bytes,)
+_ACCOUNT = (int, int, int, str, int, int, bytes, int, str, int, int, int)
 _CHANGE = (int, int, str, bytes, int, bytes, bytes, int, int, int, str, bytes)
 _ENTRY = (int, int, str, bytes, int, bytes, int, int, int, str, bytes)
 
@@ -56,30 +56,44 @@ def in_snapshot(connection: sqlite3.Connection, job: Callable[[SqliteSnapshot], 
             connection.execute("ROLLBACK")
 
 
-class SqliteSnapshot(SqliteDirectory):
+class SqliteSnapshot(SqliteLife):
     """What the ledger's `Snapshot` and auth's `Directory` promise, in SQL."""
 
     def account(self, account_id: int) -> Account:
         rows = self._rows(sql.ACCOUNT, account_id)
         if not rows:
             raise NotFound(f"account {account_id} is not in this database")
-        total, used, overhang, active, sequence, changed_at_ms, head = _typed(rows[0], _ACCOUNT)
+        (
+            total,
+            used,
+            overhang,
+            purchase_type,
+            sequence,
+            changed_at_ms,
+            head,
+            active,
+            policy,
+            *more,
+        ) = _typed(rows[0], _ACCOUNT)
+        subscribed_at_ms, candidates, candidates_at_ms = more
         return Account(
-            account_id, Totals(total, used, overhang), bool(active), sequence, changed_at_ms, head
-        )
-
-    def summary(self, account: AccountKey) -> AccountSummary:
-        """An account as an operator lists it."""
-        ((purchase_type, active, total, used, overhang),) = self._rows(
-            sql.ACCOUNT_SUMMARY, account.id
-        )
-        return AccountSummary(
-            account, PurchaseType(purchase_type), bool(active), Totals(total, used, overhang)
+            id=account_id,
+            totals=Totals(total, used, overhang),
+            purchase_type=PurchaseType(purchase_type),
+            sequence=sequence,
+            changed_at_ms=changed_at_ms,
+            head=head,
+            active=bool(active),
+            policy=Policy(policy),
+            subscribed_at_ms=subscribed_at_ms,
+            candidates=candidates,
+            candidates_at_ms=candidates_at_ms,
         )
 
     def gather(self, account_id: int, imeis: Sequence[int]) -> Facts:
         row = self._connection.execute(sql.FACTS, (array(imeis), account_id, account_id)).fetchone()
-        return Facts(*map(_sets.decode, row))
+        unknown, licensed, scheduled, running, upgraded = map(_sets.decode, row)
+        return Facts(unknown, licensed, scheduled, running, upgraded)
 
     def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
         row = _page_row(self._connection, account.id, cursor, size + 1)
@@ -100,24 +114,24 @@ class SqliteSnapshot(SqliteDirectory):
 
     def changes(self, account: AccountKey, after: int, count: int) -> list[Change]:
         rows = self._rows(sql.CHANGES_AFTER, account.id, after, count)
-        return [_change(account, row) for row in _own(rows, account.id)]
+        return [_change(account, row) for row in own(rows, account.id)]
 
     def licenses(
         self, account_id: int, after: int | None, until: int | None, count: int
     ) -> list[License]:
         rows = self._rows(
-            sql.LICENSES_BETWEEN, account_id, _bound(after, -1), _bound(until, 1), count
+            sql.LICENSES_BETWEEN, account_id, bound(after, -1), bound(until, 1), count
         )
-        return [License(*row) for row in _own(rows, account_id)]
+        return [License(*row) for row in own(rows, account_id)]
 
     def intervals(
         self, account_id: int, after: tuple[int | None, int], until: int | None, count: int
     ) -> list[Interval]:
         imei, sequence = after
         rows = self._rows(
-            sql.SPANS_BETWEEN, account_id, _bound(imei, -1), sequence, _bound(until, 1), count
+            sql.SPANS_BETWEEN, account_id, bound(imei, -1), sequence, bound(until, 1), count
         )
-        return [Interval(*row) for row in _own(rows, account_id)]
+        return [Interval(*row) for row in own(rows, account_id)]
 
     def has_account(self, account_id: int) -> bool:
         """Whether anything is stored of an account of this number, named or not."""
@@ -165,6 +179,17 @@ class SqliteSnapshot(SqliteDirectory):
             raise StoreDamaged(f"change {missing} of {account.name} is not there")
         return found
 
+    def changes_of(self, account: AccountKey, sequences: Sequence[int]) -> dict[int, Change]:
+        rows = self._rows(sql.CHANGES_OF, account.id, array(sequences))
+        changes = {row[0]: _change(account, row) for row in own(rows, account.id)}
+        for missing in set(sequences) - set(changes):
+            raise StoreDamaged(f"change {missing} of {account.name} is not there")
+        return changes
+
+    def verdicts_in(self, account_id: int, sequences: Sequence[int]) -> int:
+        ((count,),) = self._rows(sql.VERDICTS_IN, account_id, array(sequences))
+        return int(count)
+
     def time_of(self, account_id: int, sequence: int) -> int:
         rows = self._rows(sql.TIME_OF, account_id, sequence)
         if not rows:
@@ -193,36 +218,12 @@ class SqliteSnapshot(SqliteDirectory):
         ((told,),) = self._rows("PRAGMA integrity_check(1)")
         return "" if told == "ok" else str(told)
 
-    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with errors_mapped():
-            return self._connection.execute(statement, values).fetchall()
-
-
-def _bound(value: int | None, sign: int) -> int:
-    """Nothing is beyond this, not even what no device could be."""
-    return sign * (2**63 - 1) if value is None else value
-
-
-def _own(rows: list[tuple[Any, ...]], account_id: int) -> list[tuple[Any, ...]]:
-    """Rows without their account, which must be the one that was asked for.
-
-    The engine finds rows by it, yet would pass over one that was altered in its place.
-    """
-    if any(row[0] != account_id for row in rows):
-        raise StoreDamaged(f"a row of account {account_id} says that it is another's")
-    return [row[1:] for row in rows]
-
 
 def _typed(row: tuple[Any, ...], kinds: tuple[type, ...]) -> tuple[Any, ...]:
     """The row, if its columns are what the schema says. Raises StoreDamaged."""
     if tuple(map(type, row)) != kinds:
         raise StoreDamaged(f"a stored row has other columns than it was written with: {row!r}")
     return row
-
-
-def array(values: Sequence[int] | Sequence[str]) -> str:
-    """A list as SQL takes it: one JSON text."""
-    return _to_json(values).decode()
 
 
 def _page_row(connection: sqlite3.Connection, account_id: int, cursor: Cursor, rows: int) -> Any:

@@ -1,12 +1,10 @@
-"""Every SQL statement of fotapool, by name. Parameters stand in the order of the words.
+"""The statements on licenses and the ledger, by name. Parameters stand in the order of the words.
 
 Two kinds of tables, and no statement touches both: pool tables, where each statement names one
-account, and the small directory tables.
+account (here and in `statements_life`), and the small tables of `statements_directory`.
 """
 
 from __future__ import annotations
-
-# --- pool tables -----------------------------------------------------------------------------
 
 ACCOUNT_INSERT = """
 INSERT INTO account
@@ -15,17 +13,16 @@ VALUES (?, ?, 0, 0, 0, 0, 0, ?)
 """
 
 ACCOUNT = """
-SELECT total, used, overhang, active, sequence, changed_at_ms, head FROM account WHERE account = ?
+SELECT total, used, overhang, purchase_type, sequence, changed_at_ms, head, active, policy,
+  subscribed_at_ms, candidates, candidates_at_ms
+FROM account WHERE account = ?
 """
 
 ACCOUNT_UPDATE = """
 UPDATE account
-SET total = ?, used = ?, overhang = ?, sequence = ?, changed_at_ms = ?, head = ?
+SET total = ?, used = ?, overhang = ?, purchase_type = ?, sequence = ?, changed_at_ms = ?, head = ?,
+  active = ?, policy = ?, subscribed_at_ms = ?, candidates = ?, candidates_at_ms = ?
 WHERE account = ?
-"""
-
-ACCOUNT_SUMMARY = """
-SELECT purchase_type, active, total, used, overhang FROM account WHERE account = ?
 """
 
 # LEFT JOIN keeps json_each outermost: with a plain JOIN the planner walks the whole account.
@@ -35,7 +32,8 @@ SELECT
   json_group_array(named.value) FILTER (WHERE license.imei IS NOT NULL),
   json_group_array(named.value) FILTER (WHERE device.upgrade = 1),
   json_group_array(named.value) FILTER (WHERE device.upgrade = 2),
-  json_group_array(named.value) FILTER (WHERE device.upgraded_sequence > license.since_sequence)
+  json_group_array(named.value) FILTER (WHERE device.upgraded_sequence >
+    coalesce(license.origin_sequence, license.since_sequence))
 FROM json_each(?) AS named
 LEFT JOIN device ON device.account = ? AND device.imei = named.value
 LEFT JOIN license ON license.account = ? AND license.imei = named.value
@@ -51,8 +49,9 @@ INSERT INTO license (account, imei, since_ms, since_sequence) VALUES (?, ?, ?, ?
 """
 
 SPAN_INSERT = """
-INSERT INTO span (account, imei, since_ms, until_ms, since_sequence, until_sequence)
-SELECT account, imei, since_ms, ?, since_sequence, ? FROM license
+INSERT INTO span
+  (account, imei, since_ms, until_ms, since_sequence, until_sequence, origin_sequence, origin_ms)
+SELECT account, imei, since_ms, ?, since_sequence, ?, origin_sequence, origin_ms FROM license
 WHERE account = ? AND imei IN (SELECT value FROM json_each(?))
 """
 
@@ -60,16 +59,24 @@ LICENSE_DELETE = """
 DELETE FROM license WHERE account = ? AND imei IN (SELECT value FROM json_each(?))
 """
 
+GRANTED_INSERT = "INSERT INTO granted (account, sequence, held) VALUES (?, ?, ?)"
+
+GRANTED_TAKE = """
+UPDATE granted SET held = held - gone.count
+FROM (
+  SELECT coalesce(origin_sequence, since_sequence) AS sequence, count(*) AS count FROM license
+  WHERE account = ? AND imei IN (SELECT value FROM json_each(?)) GROUP BY 1) AS gone
+WHERE granted.account = ? AND granted.sequence = gone.sequence
+RETURNING granted.sequence, granted.held
+"""
+
+GRANTED_DELETE = "DELETE FROM granted WHERE account = ? AND sequence = ?"
+
 # "WHERE true" parts the SELECT from ON CONFLICT, which the parser would take for a join's ON.
 DEVICE_UPSERT = """
 INSERT INTO device (account, imei)
 SELECT ?, value FROM json_each(?) WHERE true
 ON CONFLICT (account, imei) DO UPDATE SET registered = 1
-"""
-
-UPGRADES_CANCEL = """
-UPDATE device SET upgrade = 0
-WHERE account = ? AND imei IN (SELECT value FROM json_each(?)) AND upgrade = 1
 """
 
 CHANGE_INSERT = """
@@ -84,12 +91,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _DAY_BEFORE = "(SELECT max(day) FROM idempotency WHERE account = ? AND day < ?)"
 
 KEYS = f"""
-SELECT key, fingerprint, sequence FROM idempotency
+SELECT key, fingerprint, sequence, answer FROM idempotency
 WHERE account = ? AND day IN (?, {_DAY_BEFORE}) AND key IN (SELECT value FROM json_each(?))
 """
 
 KEY_INSERT = """
-INSERT INTO idempotency (account, day, key, fingerprint, sequence) VALUES (?, ?, ?, ?, ?)
+INSERT INTO idempotency (account, day, key, fingerprint, sequence, answer)
+VALUES (?, ?, ?, ?, ?, ?)
 """
 
 KEYS_FORGET = f"""
@@ -110,7 +118,8 @@ SELECT
   page.imeis, page.times
 FROM account, (
   SELECT json_group_array(imei) AS imeis, json_group_array(since_ms) AS times FROM (
-    SELECT imei, since_ms FROM license WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?)
+    SELECT imei, coalesce(origin_ms, since_ms) AS since_ms FROM license
+    WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?)
 ) AS page
 WHERE account.account = ?
 """
@@ -120,7 +129,8 @@ SELECT
   account.total, account.used, account.overhang, account.sequence, 1, page.imeis, page.times
 FROM account, (
   SELECT json_group_array(imei) AS imeis, json_group_array(since_ms) AS times FROM (
-    SELECT imei, since_ms FROM license WHERE account = ? ORDER BY imei LIMIT ? OFFSET ?)
+    SELECT imei, coalesce(origin_ms, since_ms) AS since_ms FROM license
+    WHERE account = ? ORDER BY imei LIMIT ? OFFSET ?)
 ) AS page
 WHERE account.account = ?
 """
@@ -156,6 +166,18 @@ WHERE account = ? AND sequence IN (SELECT value FROM json_each(?))
 """
 )
 
+CHANGES_OF = (
+    _CHANGE
+    + """
+WHERE account = ? AND sequence IN (SELECT value FROM json_each(?))
+"""
+)
+
+VERDICTS_IN = """
+SELECT coalesce(sum(length(outcomes)), 0) FROM change
+WHERE account = ? AND sequence IN (SELECT value FROM json_each(?))
+"""
+
 DEVICES_OF = "SELECT devices, outcomes FROM change WHERE account = ? AND sequence = ?"
 
 TIME_OF = "SELECT at_ms FROM change WHERE account = ? AND sequence = ?"
@@ -172,7 +194,7 @@ SELECT
   json_group_array(imei) FILTER (WHERE since_sequence <= ?),
   json_group_array(since_ms) FILTER (WHERE since_sequence <= ?),
   count(*), max(imei)
-FROM (SELECT imei, since_ms, since_sequence FROM license
+FROM (SELECT imei, coalesce(origin_ms, since_ms) AS since_ms, since_sequence FROM license
   WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?)
 """
 
@@ -187,7 +209,8 @@ WITH RECURSIVE
     FROM named WHERE named.imei IS NOT NULL AND place < ?)
 SELECT
   json_group_array(span.imei) FILTER (WHERE span.until_sequence > ?),
-  json_group_array(span.since_ms) FILTER (WHERE span.until_sequence > ?),
+  json_group_array(coalesce(span.origin_ms, span.since_ms))
+    FILTER (WHERE span.until_sequence > ?),
   count(named.imei), max(named.imei)
 FROM named
 LEFT JOIN span ON span.account = ? AND span.imei = named.imei AND span.since_sequence = (
@@ -196,101 +219,13 @@ LEFT JOIN span ON span.account = ? AND span.imei = named.imei AND span.since_seq
 """
 
 LICENSES_BETWEEN = """
-SELECT account, imei, since_sequence, since_ms FROM license
+SELECT account, imei, since_sequence, since_ms, origin_sequence, origin_ms FROM license
 WHERE account = ? AND imei > ? AND imei <= ? ORDER BY imei LIMIT ?
 """
 
 SPANS_BETWEEN = """
-SELECT account, imei, since_sequence, since_ms, until_sequence, until_ms FROM span
+SELECT account, imei, since_sequence, since_ms, until_sequence, until_ms, origin_sequence, origin_ms
+FROM span
 WHERE account = ? AND (imei, since_sequence) > (?, ?) AND imei <= ?
 ORDER BY imei, since_sequence LIMIT ?
 """
-
-# --- directory tables ------------------------------------------------------------------------
-
-ACCOUNT_NAME_INSERT = """
-INSERT INTO account_name (name, account)
-SELECT ?, coalesce(max(account), 0) + 1 FROM account_name
-RETURNING account
-"""
-
-ACCOUNT_NAMES = "SELECT account, name FROM account_name ORDER BY name"
-
-ACCOUNT_BY_NAME = "SELECT account, name FROM account_name WHERE name = ?"
-
-CREDENTIAL_INSERT = """
-INSERT INTO credential
-  (credential, name, role, client_id, client_secret_hash, username, password_hash, created_at_ms)
-SELECT coalesce(max(credential), 0) + 1, ?, ?, ?, ?, ?, ?, ? FROM credential
-RETURNING credential
-"""
-
-_CREDENTIAL = """
-SELECT credential, name, role, client_id, client_secret_hash, username, password_hash,
-  created_at_ms, failed_logins, locked_until_ms, revoked_at_ms
-FROM credential
-"""
-
-CREDENTIALS = _CREDENTIAL + "ORDER BY credential"
-
-CREDENTIAL_BY = {
-    "id": _CREDENTIAL + "WHERE credential = ?",
-    "name": _CREDENTIAL + "WHERE name = ?",
-    "client_id": _CREDENTIAL + "WHERE client_id = ?",
-    "username": _CREDENTIAL + "WHERE username = ?",
-}
-
-CREDENTIAL_UPDATE = """
-UPDATE credential
-SET client_secret_hash = ?, password_hash = ?, failed_logins = ?, locked_until_ms = ?,
-  revoked_at_ms = ?
-WHERE credential = ?
-"""
-
-GRANT_INSERT = "INSERT INTO credential_account (credential, account) VALUES (?, ?)"
-
-GRANTS = """
-SELECT account_name.account, account_name.name
-FROM credential_account
-JOIN account_name ON account_name.account = credential_account.account
-WHERE credential_account.credential = ?
-ORDER BY account_name.name
-"""
-
-TOKEN_UPSERT = """
-INSERT INTO token (credential, hash, nonce, expires_at_ms) VALUES (?, ?, ?, ?)
-ON CONFLICT (credential) DO UPDATE
-SET hash = excluded.hash, nonce = excluded.nonce, expires_at_ms = excluded.expires_at_ms
-"""
-
-TOKEN_BY = {
-    "hash": "SELECT credential, hash, nonce, expires_at_ms FROM token WHERE hash = ?",
-    "credential": "SELECT credential, hash, nonce, expires_at_ms FROM token WHERE credential = ?",
-}
-
-TOKEN_DELETE = "DELETE FROM token WHERE credential = ?"
-
-SESSION = "SELECT hash, credential, used_at_ms FROM session WHERE hash = ?"
-
-SESSION_INSERT = "INSERT INTO session (hash, credential, used_at_ms) VALUES (?, ?, ?)"
-
-# An update, so that a use that races a logout does not bring the session back.
-SESSION_TOUCH = "UPDATE session SET used_at_ms = ? WHERE hash = ? AND used_at_ms < ?"
-
-SESSION_DELETE = "DELETE FROM session WHERE hash = ?"
-
-SESSIONS_DELETE = "DELETE FROM session WHERE credential = ?"
-
-SESSIONS_FORGET = """
-DELETE FROM session WHERE hash IN
-  (SELECT hash FROM session WHERE used_at_ms < ? ORDER BY used_at_ms LIMIT 100)
-"""
-
-HEARTBEAT = """
-INSERT INTO heartbeat (process, at_ms) VALUES (?, ?)
-ON CONFLICT (process) DO UPDATE SET at_ms = excluded.at_ms
-"""
-
-MIGRATION_LAST = "SELECT max(number) FROM migration"
-
-MIGRATION_INSERT = "INSERT INTO migration (number, applied_at_ms) VALUES (?, ?)"

@@ -26,7 +26,7 @@ class Shape(Enum):
 class Row:
     """One refusal on the wire. A message names what it is about in braces.
 
-    `own_status` is the status on our own paths, where it differs.
+    `own_status` and `own_message` are those of our own paths, where they differ.
     """
 
     status: int
@@ -34,6 +34,7 @@ class Row:
     message: str
     shape: Shape = Shape.SERVICE
     own_status: int | None = None
+    own_message: str = ""
 
 
 _PARAMETER = "INVALID_PARAMETER"
@@ -54,6 +55,16 @@ ERRORS: dict[Refusal, Row] = {
     Refusal.DEVICE_ID_INVALID: Row(400, _PARAMETER, "Invalid device id format"),
     Refusal.CURSOR_UNKNOWN: Row(400, _PARAMETER, "LastSeenDeviceId Not Valid"),
     Refusal.INDEX_TOO_HIGH: Row(400, _PARAMETER, "Index exceeds number of devices in list"),
+    Refusal.INDEX_INVALID: Row(400, _PARAMETER, "Invalid index value"),
+    Refusal.DEVICE_NOT_REGISTERED: Row(
+        400,
+        _PARAMETER,
+        "Device does not exist.",
+        own_message="{imei} is not a device of the account",
+    ),
+    Refusal.UPGRADE_ID_INVALID: Row(400, _PARAMETER, "Invalid uuid"),
+    Refusal.UPGRADE_UNKNOWN: Row(400, _PARAMETER, "Invalid upgradeId"),
+    Refusal.START_DATE_INVALID: Row(400, _PARAMETER, "FotaPostUpgrades: invalid state date"),
     # Documented codes; the texts are ours.
     Refusal.CLIENT_INVALID: Row(
         401, "invalid_client", "Client id or client secret is wrong.", Shape.OAUTH
@@ -87,6 +98,26 @@ ERRORS: dict[Refusal, Row] = {
     # Ours altogether.
     Refusal.ROLE_MISSING: Row(
         400, "INVALID_ACCESS", "The role of this login does not allow this.", own_status=403
+    ),
+    Refusal.LIST_TYPE_INVALID: Row(400, _PARAMETER, "type must be append, or absent to replace"),
+    Refusal.EVENT_ONLY: Row(
+        409, "EVENT_ONLY", "The account pays per event; it has no licenses to resize."
+    ),
+    Refusal.LICENSES_LEFT: Row(
+        409,
+        "LICENSES_LEFT",
+        "The account has {total} licenses, {used} of them used; resize it to 0 first.",
+    ),
+    Refusal.UNDO_IMPOSSIBLE: Row(
+        409,
+        "UNDO_IMPOSSIBLE",
+        "Change {sequence} is a {verb}; only assign, remove, resize and their undos can be undone.",
+    ),
+    Refusal.RESIZED_SINCE: Row(
+        409,
+        "RESIZED_SINCE",
+        "The pool has {total} licenses now, {used} of them used, and cannot go back to {before}; "
+        "use resize.",
     ),
     Refusal.FIELD_UNKNOWN: Row(400, _PARAMETER, "{name} is not known here"),
     Refusal.PARAMETER_INVALID: Row(400, _PARAMETER, "{name} must be {expected}"),
@@ -148,8 +179,9 @@ def write_error(
     `named` fills the message; `api` is the path's family, such as `/fota/v3`.
     """
     row = ERRORS[refusal]
-    message = row.message.format_map(named)
     own = api.startswith(OWN_API)
+    text = row.own_message if own and row.own_message else row.message
+    message = text.format_map(named)
     told: dict[str, object] = {}
     if own or row.shape is Shape.SERVICE:
         told |= {"errorCode": row.code, "errorMessage": message}

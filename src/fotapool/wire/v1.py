@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from fotapool.model import IMEI_DIGITS, Change, Cursor, Page, Refusal, Refused, Verb, imei_text
+from fotapool.model import (
+    CandidatePage,
+    Change,
+    Cursor,
+    DevicePage,
+    Page,
+    RegisteredDevice,
+    Verb,
+    imei_text,
+)
+from fotapool.wire import _family
+from fotapool.wire._family import (
+    read_index,
+    read_listing,
+    write_listed,
+    write_subscription,
+    write_success,
+)
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
     encode,
+    go_style,
     read_device_list,
     read_fields,
     rfc3339,
     spell,
 )
 
+__all__ = [
+    "read_cursor",
+    "read_index",
+    "read_listing",
+    "read_request",
+    "write_candidate_page",
+    "write_change",
+    "write_device_list",
+    "write_listed",
+    "write_page",
+    "write_subscription",
+    "write_success",
+]
+
 ASSIGN_WORDS = spell(ASSIGN_REASONS, success="LicenseAssignSuccess", failure="LicenseAssignFailed")
 REMOVE_WORDS = spell(REMOVE_REASONS, success="LicenseRemoveSuccess", failure="LicenseRemoveFailed")
 WORDS = {Verb.ASSIGN: ASSIGN_WORDS, Verb.REMOVE: REMOVE_WORDS}
+
+NEVER = "01/01/1900 0:0:0"
+"""The documented upgrade time of a device that was never upgraded."""
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -70,11 +107,7 @@ def write_change(change: Change) -> bytes:
 
 def read_cursor(text: str | None) -> Cursor:
     """Where a page begins: 15 digits are an IMEI, fewer an offset. Raises Refused."""
-    if text in (None, ""):
-        return Cursor(offset=0)
-    if not (text.isascii() and text.isdigit() and len(text) <= IMEI_DIGITS):
-        raise Refused(Refusal.DEVICE_ID_INVALID)
-    return Cursor(imei=int(text)) if len(text) == IMEI_DIGITS else Cursor(offset=int(text))
+    return _family.read_offset_or_imei(text)
 
 
 def write_page(page: Page, page_size_max: int) -> bytes:
@@ -90,7 +123,7 @@ def write_page(page: Page, page_size_max: int) -> bytes:
             page.totals.total,
             page.totals.used,
             page.more,
-            _last_seen(page),
+            _last_seen(page.more, page.cursor, page.imeis),
             [
                 _Device(imei_text(imei), times[at_ms])
                 for imei, at_ms in zip(page.imeis, page.assigned_at_ms, strict=True)
@@ -99,9 +132,40 @@ def write_page(page: Page, page_size_max: int) -> bytes:
     )
 
 
-def _last_seen(page: Page) -> int | str:
-    if not page.more:
+def _last_seen(more: bool, cursor: Cursor, imeis: Sequence[int]) -> int | str:
+    if not more:
         return 0
-    if page.cursor.offset is not None:
-        return page.cursor.offset + len(page.imeis)
-    return imei_text(page.imeis[-1])
+    return imei_text(imeis[-1]) if cursor.offset is None else cursor.offset + len(imeis)
+
+
+def write_candidate_page(page: CandidatePage) -> bytes:
+    """Part of the candidate list."""
+    at_ms = page.changed_at_ms
+    return _family.write_candidate_page(page, rfc3339(at_ms) if at_ms else None)
+
+
+def write_device_list(page: DevicePage, page_size_max: int, kind: str) -> bytes:
+    """A device list. What this server does not know of a device is an empty text."""
+    imeis = [device.imei for device in page.devices]
+    return encode(
+        {
+            "accountName": page.account.name,
+            "hasMoreData": page.more,
+            "lastSeenDeviceId": _last_seen(page.more, page.cursor, imeis),
+            "deviceList": [_listed_device(device) for device in page.devices],
+        }
+    )
+
+
+def _listed_device(device: RegisteredDevice) -> dict[str, object]:
+    at_ms = device.upgraded_at_ms
+    return {
+        "deviceId": imei_text(device.imei),
+        "mdn": "",
+        "model": "",
+        "make": "",
+        "firmware": "",
+        "fotaEligible": True,
+        "licenseAssigned": device.assigned_at_ms is not None,
+        "upgradeTime": NEVER if at_ms is None else go_style(at_ms),
+    }

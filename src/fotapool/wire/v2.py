@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import msgspec
 
-from fotapool.model import Change, Cursor, Outcome, Page, Refusal, Refused, Verb
+from fotapool.model import (
+    CandidatePage,
+    Change,
+    Cursor,
+    DevicePage,
+    Outcome,
+    Page,
+    Refusal,
+    Refused,
+    RegisteredDevice,
+    Verb,
+    imei_text,
+)
+from fotapool.wire import _family
+from fotapool.wire._family import (
+    read_index,
+    read_listing,
+    write_listed,
+    write_subscription,
+    write_success,
+)
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
     ReadItem,
     encode,
     find_field,
+    go_style,
     read_device_cursor,
     read_device_list,
     read_device_page,
@@ -21,6 +42,25 @@ from fotapool.wire._json import (
     write_device_page,
 )
 from fotapool.wire.documented import DeviceResult, LicenseIMEI, LicenseResponse, LicenseSummary
+
+__all__ = [
+    "read_change",
+    "read_cursor",
+    "read_index",
+    "read_listing",
+    "read_page",
+    "read_request",
+    "write_candidate_page",
+    "write_change",
+    "write_device_list",
+    "write_listed",
+    "write_page",
+    "write_request",
+    "write_subscription",
+    "write_success",
+]
+
+GO_ZERO_TIME = "0001-01-01 00:00:00 +0000 UTC"
 
 _MALFORMED = {Outcome.MALFORMED: "Invalid device IMEI."}
 
@@ -94,6 +134,32 @@ def read_cursor(text: str | None) -> Cursor:
 def write_page(page: Page, page_size_max: int) -> bytes:
     """A status page; times are RFC 3339 with milliseconds, as in the documented example."""
     return write_device_page(page, page_size_max, rfc3339)
+
+
+def write_candidate_page(page: CandidatePage) -> bytes:
+    """Part of the candidate list; a list that never was has the platform's zero time."""
+    at_ms = page.changed_at_ms
+    return _family.write_candidate_page(page, go_style(at_ms) if at_ms else GO_ZERO_TIME)
+
+
+def write_device_list(page: DevicePage, page_size_max: int, kind: str) -> bytes:
+    """A device list. What this server does not know of a device is an empty text."""
+    return _family.write_device_list(page, page_size_max, _listed_device, kind or "HTTP")
+
+
+def _listed_device(device: RegisteredDevice, distribution_type: str) -> dict[str, object]:
+    return {
+        "deviceId": imei_text(device.imei),
+        "mdn": "",
+        "model": "",
+        "make": "",
+        "fotaEligible": True,
+        "appFotaEligible": True,
+        "licenseAssigned": device.assigned_at_ms is not None,
+        "distributionType": distribution_type,
+        "softwareList": [],
+        **_family.upgrade_time(device),
+    }
 
 
 def write_request(request: LicenseIMEI) -> bytes:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
-from fotapool.model import Change, Cursor, Outcome, Page, Verb
+from fotapool.model import (
+    AccountKey,
+    Change,
+    Cursor,
+    DevicePage,
+    Outcome,
+    Page,
+    RegisteredDevice,
+    Verb,
+    imei_text,
+)
+from fotapool.wire import _family
+from fotapool.wire._family import write_subscription
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
@@ -32,6 +44,24 @@ from fotapool.wire.documented import (
     LicensesAssignedRemovedRequest,
     LicenseSummary,
 )
+
+__all__ = [
+    "read_change",
+    "read_cursor",
+    "read_moments",
+    "read_outcomes",
+    "read_page",
+    "read_request",
+    "write_change",
+    "write_device_list",
+    "write_named_devices",
+    "write_page",
+    "write_request",
+    "write_subscription",
+]
+
+PROTOCOL = "LWM2M"
+"""The documented default of the protocol that a device list is asked for."""
 
 ASSIGN_WORDS = spell(ASSIGN_REASONS, success="LicenseAssignSuccess", failure="LicenseAssignFailed")
 REMOVE_WORDS = spell(REMOVE_REASONS, success="Success", failure="Failure")
@@ -111,6 +141,47 @@ def read_cursor(text: str | None) -> Cursor:
 def write_page(page: Page, page_size_max: int) -> bytes:
     """A status page; times are in Go style, as in the documented example."""
     return write_device_page(page, page_size_max, go_style)
+
+
+def write_device_list(page: DevicePage, page_size_max: int, kind: str) -> bytes:
+    """A device list. What this server does not know of a device is an empty text."""
+    return _family.write_device_list(page, page_size_max, _listed_device, kind or PROTOCOL)
+
+
+def write_named_devices(
+    account: AccountKey, items: Sequence[str], found: Mapping[str, RegisteredDevice]
+) -> bytes:
+    """Devices that were asked for by name, in that order, each with whether it is there."""
+    return encode(
+        {
+            "accountName": account.name,
+            "deviceCount": len(items),
+            "deviceList": [_named_device(item, found.get(item)) for item in items],
+        }
+    )
+
+
+def _named_device(item: str, device: RegisteredDevice | None) -> dict[str, object]:
+    if device is None:
+        reason = ASSIGN_REASONS[Outcome.UNKNOWN_DEVICE]
+        return {"deviceId": item, "requestStatus": "Failure", "resultReason": reason}
+    return _listed_device(device, PROTOCOL) | {"requestStatus": "Success"}
+
+
+def _listed_device(device: RegisteredDevice, protocol: str) -> dict[str, object]:
+    return {
+        "deviceId": imei_text(device.imei),
+        "mdn": "",
+        "model": "",
+        "make": "",
+        "firmware": "",
+        "fotaEligible": True,
+        "status": "Active",
+        "licenseAssigned": device.assigned_at_ms is not None,
+        "protocol": protocol,
+        "softwareList": [],
+        **_family.upgrade_time(device),
+    }
 
 
 def write_request(request: LicensesAssignedRemovedRequest) -> bytes:
