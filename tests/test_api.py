@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from fotapool.api import ROUTES, Route
-from fotapool.model import Role
+from fotapool.model import Role, UpgradePlan, Verb
 from world import ACCOUNT, Login, World, basic_of, error_of, header_of
 
 A, B, FOREIGN, STRANGE = "990003425730524", "000000000000042", "990000473475967", "352906110000001"
@@ -43,8 +44,40 @@ def licensing(route: Route) -> bool:
     return route.role is not None
 
 
+UPGRADE = "6c9efc3c-3d1c-4d4a-9a2e-7c4f4f6ac001"
+
+
+@pytest.fixture
+def lived(scene: Scene) -> Scene:
+    """The scene, with something there for every operation: change 3, an upgrade."""
+    account = scene.world.store.read(lambda directory: directory.find_account(ACCOUNT))
+    assert account is not None
+    scene.world.carry_out(account, Verb.ASSIGN, [B])
+    plan = UpgradePlan(UUID(UPGRADE).bytes, start_date="2020-08-21")
+    scene.world.carry_out(account, Verb.SCHEDULE, [B], upgrade=plan)
+    return scene
+
+
 def path_of(route: Route, account: str = ACCOUNT) -> str:
-    return route.path.format(account=account, cursor="0", sequence="1", imei=A)
+    named = {"cursor": "0", "sequence": "1", "imei": A, "index": "0", "upgrade": UPGRADE}
+    return route.path.format(account=account, **named)
+
+
+def body_of(route: Route, account: str = ACCOUNT) -> dict[str, object]:
+    """A good body for an operation."""
+    verb = route.path.rpartition("/")[2]
+    if route.path.endswith("/v1/upgrades"):
+        return {"accountName": account, "startDate": "2020-08-21", "deviceList": [A]}
+    if route.method == "PUT":
+        return {"type": "remove", "deviceList": [A]}
+    if not route.own:
+        return {"deviceList": [A]}
+    bodies: dict[str, dict[str, object]] = {
+        "resize": {"total": 2},
+        "undo": {"change": 3},
+        "clear": {},
+    }
+    return bodies.get(verb, {"imeis": [A]})
 
 
 def ask(route: Route, login: Login | None, account: str = ACCOUNT, **headers: str) -> Any:
@@ -52,8 +85,8 @@ def ask(route: Route, login: Login | None, account: str = ACCOUNT, **headers: st
         name.replace("_", "-"): value for name, value in headers.items()
     }
     world = login.world if login else headers
-    named = {"imeis": [A]} if route.own else {"deviceList": [A]}
-    body = json.dumps(named).encode() if route.method == "POST" else b""
+    bodied = route.method in ("POST", "PUT")
+    body = json.dumps(body_of(route, account)).encode() if bodied else b""
     query = "sequence=1" if route.path.endswith("/as-of") else ""
     assert isinstance(world, World)
     return world.ask(route.method, path_of(route, account), query=query, body=body, headers=sent)
@@ -70,17 +103,17 @@ LICENSE_ROUTES = [
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("route", LICENSE_ROUTES)
 def test_a_role_may_what_its_row_says_in_its_own_account(
-    scene: Scene, route: Route, role: Role
+    lived: Scene, route: Route, role: Role
 ) -> None:
-    reply = ask(route, scene.logins[role])
+    reply = ask(route, lived.logins[role])
 
     assert route.role is not None
     if role >= route.role:
         assert reply.status == 200
     else:
         assert error_of(reply)[:2] == (403 if route.own else 400, "INVALID_ACCESS")
-        status = scene.logins[Role.VIEWER].get(f"/api/fota/v3/licenses/{ACCOUNT}")
-        assert header_of(status, "Fotapool-Sequence") == "2"
+        status = lived.logins[Role.VIEWER].get(f"/api/fota/v3/licenses/{ACCOUNT}")
+        assert header_of(status, "Fotapool-Sequence") == "4"
 
 
 @pytest.mark.parametrize("account", [OTHER, "never-made"])
@@ -97,8 +130,8 @@ def test_an_account_out_of_reach_answers_the_same_whether_or_not_it_exists(
 
 
 @pytest.mark.parametrize("route", LICENSE_ROUTES)
-def test_both_tokens_are_needed_and_must_belong_together(scene: Scene, route: Route) -> None:
-    mine, other = scene.logins[Role.ADMIN], scene.foreign
+def test_both_tokens_are_needed_and_must_belong_together(lived: Scene, route: Route) -> None:
+    mine, other = lived.logins[Role.ADMIN], lived.foreign
 
     for bearer, code in [
         ("", "900902"),
@@ -248,17 +281,21 @@ def test_paging_reaches_every_device_once_in_each_version(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in ROUTES if route.successor], ids=lambda route: route.path
+    "route",
+    [route for route in ROUTES if route.successor],
+    ids=lambda route: f"{route.method} {route.path}",
 )
-def test_deprecated_operations_say_so_on_every_answer(operator: Login, route: Route) -> None:
+def test_deprecated_operations_say_so_on_every_answer(lived: Scene, route: Route) -> None:
     verb = route.path.rpartition("/")[2]
-    for devices in ([A], []):
-        reply = operator.post(path_of(route), {"deviceList": devices})
+    successor = f"/api/fota/v3/licenses/{ACCOUNT}/{verb}"
+    if "/cancel" in route.path:
+        below = {"GET": "", "POST": "/replace", "DELETE": "/clear"}[route.method]
+        successor = f"/api/fotapool/v1/accounts/{ACCOUNT}/candidates{below}"
+    for login, status in ((lived.logins[Role.OPERATOR], 200), (lived.foreign, 400)):
+        reply = ask(route, login)
+        assert reply.status == status
         assert header_of(reply, "Deprecation") == "@1672531200"
-        assert (
-            header_of(reply, "Link")
-            == f'</api/fota/v3/licenses/{ACCOUNT}/{verb}>; rel="successor-version"'
-        )
+        assert header_of(reply, "Link") == f'<{successor}>; rel="successor-version"'
 
 
 def test_other_operations_are_not_deprecated(operator: Login) -> None:

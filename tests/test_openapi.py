@@ -55,6 +55,9 @@ def test_what_a_route_needs_and_whether_it_is_deprecated_is_told(route: Any) -> 
         assert needs == {frozenset({"bearer"} if route.own else {"bearer", "session"})}
         assert ("403" in operation["responses"]) is route.own
         assert any(named["name"] == "Idempotency-Key" for named in parameters) is route.writes
+    if route.method == "POST" and route.role is not None:
+        content = described.resolve(operation["requestBody"])["content"]
+        assert list(content) == ["application/json"]
     in_path = {named["name"] for named in parameters if named["in"] == "path"}
     assert in_path == set(re.findall(r"\{(\w+)\}", route.path))
     assert all(named["required"] for named in parameters if named["in"] == "path")

@@ -18,6 +18,7 @@ from fotapool.auth import Auth, Credentials, Secrets
 from fotapool.client import Client, HttpRequest, Response
 from fotapool.ledger import Ledger
 from fotapool.ledger.history import History
+from fotapool.ledger.registry import Registry
 from fotapool.model import (
     AccountKey,
     Change,
@@ -67,7 +68,10 @@ class World:
         self.history = History(self.store, self.clock)
         self.credentials = Credentials(self.store, clock=self.clock, random=os.urandom)
         self.auth = Auth(self.store, clock=self.clock, random=os.urandom)
-        self.api = Api(self.ledger, self.history, self.auth, items_max=self.settings.items_max)
+        self.registry = Registry(self.store)
+        self.api = Api(
+            self.ledger, self.history, self.registry, self.auth, items_max=self.settings.items_max
+        )
 
     def add_account(
         self,

@@ -17,6 +17,7 @@ from fotapool.api.routes import ROUTES, Route
 from fotapool.auth import Auth, Identity
 from fotapool.ledger import Ledger
 from fotapool.ledger.history import History
+from fotapool.ledger.registry import Registry
 from fotapool.model import (
     ACCOUNT_NAME,
     AccountKey,
@@ -49,6 +50,7 @@ class Api:
         self,
         ledger: Ledger,
         history: History,
+        registry: Registry,
         auth: Auth,
         *,
         items_max: int,
@@ -56,6 +58,7 @@ class Api:
     ) -> None:
         self.ledger = ledger
         self.history = history
+        self.registry = registry
         self.auth = auth
         self._items_max = items_max
         self._root_path = root_path
@@ -90,7 +93,8 @@ class Api:
         """Whether opening the call waits for nothing, so that an event loop may do it."""
         bearer = call.request.bearer
         session = None if call.route.own else call.request.session
-        return call.route.writes and bearer is not None and self.auth.remembers(bearer, session)
+        waits = not call.route.writes or call.route.looks
+        return not waits and bearer is not None and self.auth.remembers(bearer, session)
 
     def identify(self, call: Call) -> Identity:
         """Who asks, by the bearer token. Raises Refused."""
@@ -101,16 +105,18 @@ class Api:
         call.request.log["credential"] = identity.name
         return identity
 
-    def authorize(self, call: Call) -> tuple[Identity, AccountKey]:
+    def authorize(
+        self, call: Call, account_name: Callable[[], str] | None = None
+    ) -> tuple[Identity, AccountKey]:
         """Who asks and for which account, after every check that comes before the body.
 
-        Raises Refused.
+        `account_name` finds the account where the path names none. Raises Refused.
         """
         identity = self.identify(call)
         stored: Future[None] | None = None
         if not call.route.own:
             stored = self.auth.check_session(identity, call.request.session)
-        name = call.segment("account") or ""
+        name = call.segment("account") or "" if account_name is None else account_name()
         if not ACCOUNT_NAME.fullmatch(name):
             raise Refused(Refusal.ACCOUNT_NAME_INVALID)
         account = identity.account(name)

@@ -44,12 +44,14 @@ def change(verb: Verb) -> Callable[[Api, Call], Pending]:
     """Assign or remove licenses, if asked only while the account stands at a sequence."""
 
     def operation(api: Api, call: Call) -> Pending:
-        command = _read_command(api, call, verb)
+        command = read_command(api, call, verb)
 
         def reply(future: Future[Change]) -> Reply:
             made = future.result()
             return Reply(
-                200, pool_v1.write_change(made), (*change_headers(made), _tag(made.sequence))
+                200,
+                pool_v1.write_change(made),
+                (*change_headers(made), sequence_tag(made.sequence)),
             )
 
         return Pending(api.ledger.submit(command), reply)
@@ -61,23 +63,23 @@ def dry_run(verb: Verb) -> Callable[[Api, Call], Reply]:
     """What an assign or remove would come to now."""
 
     def operation(api: Api, call: Call) -> Reply:
-        rehearsed = api.ledger.rehearse(_read_command(api, call, verb))
-        return _read_reply(pool_v1.write_dry_run(rehearsed), rehearsed.sequence)
+        rehearsed = api.ledger.rehearse(read_command(api, call, verb))
+        return read_reply(pool_v1.write_dry_run(rehearsed), rehearsed.sequence)
 
     return operation
 
 
 def status(api: Api, call: Call) -> Reply:
     """Licensed devices and totals now."""
-    account, listed = _listed(api, call, "status", ())
+    account, listed = listed_call(api, call, "status", ())
     page = api.ledger.status(account, read_cursor(listed))
-    reply = _read_reply(pool_v1.write_page(page, listed), page.sequence)
-    return replace(reply, headers=(*reply.headers, _tag(page.sequence)))
+    reply = read_reply(pool_v1.write_page(page, listed), page.sequence)
+    return replace(reply, headers=(*reply.headers, sequence_tag(page.sequence)))
 
 
 def as_of(api: Api, call: Call) -> Reply:
     """Licensed devices and totals at a sequence or moment of the past."""
-    account, listed = _listed(api, call, "as-of", ("sequence", "at"))
+    account, listed = listed_call(api, call, "as-of", ("sequence", "at"))
     asked = listed.parameters
     if ("sequence" in asked) == ("at" in asked):
         raise Refused(
@@ -91,13 +93,13 @@ def as_of(api: Api, call: Call) -> Reply:
         page = api.history.as_of(account, sequence=place[0], after=place[1])
     else:
         page = api.history.as_of(account, sequence=sequence, at_ms=at_ms)
-    return _read_reply(pool_v1.write_as_of(page, listed), page.last)
+    return read_reply(pool_v1.write_as_of(page, listed), page.last)
 
 
 def changes(api: Api, call: Call) -> Reply:
     """Changes of an account, by what they did, who asked, when, and which device."""
     known = ("verb", "actor", "since", "until", "imei", "outcome", "order")
-    account, listed = _listed(api, call, "changes", known)
+    account, listed = listed_call(api, call, "changes", known)
     asked = listed.parameters
     wanted = ChangeFilter(
         verb=read_word("verb", asked.get("verb"), _VERBS),
@@ -114,31 +116,31 @@ def changes(api: Api, call: Call) -> Reply:
         newest_first=True if newest_first is None else newest_first,
         after=read_one(listed),
     )
-    return _read_reply(pool_v1.write_entries(page, listed), page.sequence)
+    return read_reply(pool_v1.write_entries(page, listed), page.sequence)
 
 
 def one_change(api: Api, call: Call) -> Reply:
     """One change with its verdicts."""
     sequence = call.segment("sequence") or ""
-    account, listed = _listed(api, call, f"change {sequence}", ())
+    account, listed = listed_call(api, call, f"change {sequence}", ())
     number = read_number("change", sequence)
     found = api.history.change(account, number or 0)
     start = read_one(listed) or 0
-    return _read_reply(pool_v1.write_change_page(found.change, start, listed), found.sequence)
+    return read_reply(pool_v1.write_change_page(found.change, start, listed), found.sequence)
 
 
 def device_history(api: Api, call: Call) -> Reply:
     """The times for which a device held a license, by which changes, by whom."""
     text = call.segment("imei") or ""
-    account, listed = _listed(api, call, f"device {text}", ())
+    account, listed = listed_call(api, call, f"device {text}", ())
     imei = read_imei("imei", text)
     page = api.history.device(account, imei or 0, after=read_one(listed) or 0)
-    return _read_reply(pool_v1.write_holdings(page, listed), page.sequence)
+    return read_reply(pool_v1.write_holdings(page, listed), page.sequence)
 
 
 def refusals(api: Api, call: Call) -> Reply:
     """How many devices were refused over a span of time, and why."""
-    account, listed = _listed(api, call, "refusals", ("since", "until", "verb"))
+    account, listed = listed_call(api, call, "refusals", ("since", "until", "verb"))
     asked = listed.parameters
     counted = api.history.refusals(
         account,
@@ -147,7 +149,7 @@ def refusals(api: Api, call: Call) -> Reply:
         verb=read_word("verb", asked.get("verb"), _VERBS),
         before=read_one(listed),
     )
-    return _read_reply(pool_v1.write_refusals(counted, listed), counted.sequence)
+    return read_reply(pool_v1.write_refusals(counted, listed), counted.sequence)
 
 
 def clock(api: Api, call: Call) -> Reply:
@@ -155,10 +157,11 @@ def clock(api: Api, call: Call) -> Reply:
     _, account = api.authorize(call)
     read_query(call.request.query, ())
     health = api.history.clock(account)
-    return _read_reply(pool_v1.write_clock(health), health.sequence)
+    return read_reply(pool_v1.write_clock(health), health.sequence)
 
 
-def _read_command(api: Api, call: Call, verb: Verb) -> Command:
+def read_command(api: Api, call: Call, verb: Verb) -> Command:
+    """A write that names devices, with its condition. Raises Refused."""
     identity, account = api.authorize(call)
     request = call.request
     read_query(request.query, ())
@@ -174,16 +177,20 @@ def _read_command(api: Api, call: Call, verb: Verb) -> Command:
     )
 
 
-def _listed(api: Api, call: Call, kind: str, parameters: Sequence[str]) -> tuple[AccountKey, List]:
+def listed_call(
+    api: Api, call: Call, kind: str, parameters: Sequence[str]
+) -> tuple[AccountKey, List]:
     """The account of a read, and the list that its parameters make. Raises Refused."""
     _, account = api.authorize(call)
     asked = read_query(call.request.query, (*parameters, "cursor"))
     return account, List(kind, account.name, asked)
 
 
-def _read_reply(body: bytes, sequence: int) -> Reply:
+def read_reply(body: bytes, sequence: int) -> Reply:
+    """The reply to a read, with the account's last change that it saw."""
     return Reply(200, body, (("Fotapool-Sequence", str(sequence)),))
 
 
-def _tag(sequence: int) -> tuple[str, str]:
+def sequence_tag(sequence: int) -> tuple[str, str]:
+    """The sequence as a tag, for `If-Match`."""
     return "ETag", f'"{sequence}"'

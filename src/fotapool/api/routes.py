@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fotapool.api import pool
+from fotapool.api import family, life, pool
 from fotapool.api.exchange import Call, Pending, Reply
 from fotapool.api.licenses import change, status
 from fotapool.api.logins import issue_token, log_in, log_out, revoke_token
-from fotapool.model import Role, Verb
+from fotapool.model import Listing, Role, Verb
 from fotapool.wire import v1, v2, v3
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Route:
     """One operation: its method and path, what it does, and for whom.
 
     `role` is None where no account is named. `successor` is the path of the operation to use
-    instead, where this one is deprecated.
+    instead, where this one is deprecated. `reads` marks what only reads though it is no GET,
+    `looks` what reads the database before it writes.
     """
 
     method: str
@@ -33,6 +34,8 @@ class Route:
     operation: Operation
     role: Role | None = None
     successor: str = ""
+    reads: bool = False
+    looks: bool = False
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +52,8 @@ class Route:
     @property
     def writes(self) -> bool:
         """Whether this changes a pool, and so waits for a commit."""
-        return self.method == "POST" and self.role is not None and not self.dry
+        only_reads = self.method == "GET" or self.reads or self.dry
+        return self.role is not None and not only_reads
 
     @property
     def dry(self) -> bool:
@@ -65,8 +69,12 @@ V3 = "/api/fota/v3/licenses/{account}"
 V1_DOUBLE = "/api/fota/v1//licenses/{account}"
 V3_FIRMWARE = "/api/fota/v3/firmware/licenses/{account}"
 
-_READ, _WRITE = Role.VIEWER, Role.OPERATOR
+FAMILY = "/api/fota/v{}/{}/{{account}}"
+UPGRADES = "/api/fota/v1/upgrades"
+
+_READ, _WRITE, _MANAGE = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 _ASSIGN, _REMOVE = Verb.ASSIGN, Verb.REMOVE
+_LIST, _REPLACE, _CLEAR = (POOL + "/candidates" + below for below in ("", "/replace", "/clear"))
 
 ROUTES: Sequence[Route] = (
     Route("GET", V3, status(v3), _READ),
@@ -87,11 +95,52 @@ ROUTES: Sequence[Route] = (
     Route("GET", V1_DOUBLE + "/index/{cursor}", status(v1), _READ),
     Route("POST", V1_DOUBLE + "/assign", change(v1, _ASSIGN), _WRITE, V3 + "/assign"),
     Route("POST", V1_DOUBLE + "/remove", change(v1, _REMOVE), _WRITE, V3 + "/remove"),
+    Route("GET", V1 + "/cancel/index/{index}", family.show_list(v1), _READ, _LIST),
+    Route("POST", V1 + "/cancel", family.create_list(v1), _WRITE, _REPLACE),
+    Route("DELETE", V1 + "/cancel", family.delete_list(v1), _WRITE, _CLEAR),
+    Route("GET", V2 + "/cancel", family.show_list(v2), _READ, _LIST),
+    Route("GET", V2 + "/cancel/index/{index}", family.show_list(v2), _READ, _LIST),
+    Route("POST", V2 + "/cancel", family.create_list(v2), _WRITE, _REPLACE),
+    Route("DELETE", V2 + "/cancel", family.delete_list(v2), _WRITE, _CLEAR),
+    Route("GET", FAMILY.format(1, "subscriptions"), family.subscription(v1), _READ),
+    Route("GET", FAMILY.format(2, "subscriptions"), family.subscription(v2), _READ),
+    Route("GET", FAMILY.format(3, "subscriptions"), family.subscription(v3), _READ),
+    Route("GET", FAMILY.format(1, "devices") + "/index/{cursor}", family.device_list(v1), _READ),
+    Route("GET", FAMILY.format(2, "devices"), family.device_list(v2, "distributionType"), _READ),
+    Route("GET", FAMILY.format(3, "devices"), family.device_list(v3, "protocol"), _READ),
+    Route("POST", FAMILY.format(3, "devices"), family.named_devices, _READ, reads=True),
+    Route("POST", UPGRADES, family.create_upgrade, _WRITE),
+    Route("GET", UPGRADES + "/{account}/upgrade/{upgrade}", family.show_upgrade, _READ),
+    Route(
+        "PUT",
+        UPGRADES + "/{account}/upgrade/{upgrade}",
+        family.change_upgrade,
+        _WRITE,
+        looks=True,
+    ),
+    Route("DELETE", UPGRADES + "/{account}/upgrade/{upgrade}", family.cancel_upgrade, _WRITE),
+    Route("GET", POOL, life.account, _READ),
     Route("GET", POOL + "/status", pool.status, _READ),
     Route("POST", POOL + "/assign", pool.change(_ASSIGN), _WRITE),
     Route("POST", POOL + "/remove", pool.change(_REMOVE), _WRITE),
     Route("POST", POOL + "/dry-run/assign", pool.dry_run(_ASSIGN), _WRITE),
     Route("POST", POOL + "/dry-run/remove", pool.dry_run(_REMOVE), _WRITE),
+    Route("POST", POOL + "/resize", life.resize, _MANAGE),
+    Route("POST", POOL + "/dry-run/resize", life.preview_resize, _MANAGE),
+    Route("POST", POOL + "/undo", life.undo, _WRITE, looks=True),
+    Route("POST", POOL + "/dry-run/undo", life.preview_undo, _WRITE),
+    Route("GET", POOL + "/candidates", life.candidates, _READ),
+    Route("POST", POOL + "/candidates/replace", life.edit_candidates(Listing.REPLACE), _WRITE),
+    Route("POST", POOL + "/candidates/append", life.edit_candidates(Listing.APPEND), _WRITE),
+    Route("POST", POOL + "/candidates/clear", life.edit_candidates(Listing.CLEAR), _WRITE),
+    Route("GET", POOL + "/devices", life.devices, _READ),
+    Route("POST", POOL + "/devices/register", pool.change(Verb.REGISTER), _MANAGE),
+    Route("POST", POOL + "/devices/unregister", pool.change(Verb.UNREGISTER), _MANAGE),
+    Route("POST", POOL + "/upgrades/schedule", pool.change(Verb.SCHEDULE), _WRITE),
+    Route("POST", POOL + "/upgrades/start", pool.change(Verb.START), _WRITE),
+    Route("POST", POOL + "/upgrades/finish", pool.change(Verb.FINISH), _WRITE),
+    Route("POST", POOL + "/upgrades/fail", pool.change(Verb.FAIL), _WRITE),
+    Route("POST", POOL + "/upgrades/cancel", pool.change(Verb.CANCEL), _WRITE),
     Route("GET", POOL + "/changes", pool.changes, _READ),
     Route("GET", POOL + "/changes/{sequence}", pool.one_change, _READ),
     Route("GET", POOL + "/devices/{imei}/history", pool.device_history, _READ),

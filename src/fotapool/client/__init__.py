@@ -1,4 +1,5 @@
-"""The SDK. `Client` logs in by itself and offers `client.licenses` and `client.pool`.
+"""The SDK. `Client` logs in by itself and offers `client.licenses`, `client.pool`,
+`client.devices` and `client.upgrades`.
 
 A `Call` says what to send and how to read the answer; this shell carries it: tokens, retries,
 errors. It works against a fotapool server and against the vendor's.
@@ -15,6 +16,7 @@ from dataclasses import replace
 from typing import Self, TypeVar
 
 from fotapool.client.calls import Call
+from fotapool.client.devices import DevicesController, UpgradesController
 from fotapool.client.errors import (
     AnswerError,
     ApiError,
@@ -41,7 +43,9 @@ from fotapool.client.results import (
     LicenseChange,
     LicensedDevice,
     NamedChange,
+    PoolAccount,
     PoolChange,
+    PoolDevice,
     PoolStatus,
     Refusals,
     Verdict,
@@ -60,6 +64,7 @@ __all__ = [
     "Client",
     "ClockHealth",
     "ConnectionFailed",
+    "DevicesController",
     "DryRun",
     "ErrorException",
     "Forbidden",
@@ -70,8 +75,10 @@ __all__ = [
     "LicensesController",
     "MissingPath",
     "NamedChange",
+    "PoolAccount",
     "PoolChange",
     "PoolController",
+    "PoolDevice",
     "PoolStatus",
     "Refusals",
     "Response",
@@ -81,6 +88,7 @@ __all__ = [
     "Transport",
     "Unauthorized",
     "UnexpectedAnswer",
+    "UpgradesController",
     "Urllib3Transport",
     "Verdict",
 ]
@@ -157,6 +165,8 @@ class Client:
         self._keeps_keys = False
         self.licenses = LicensesController(self)
         self.pool = PoolController(self)
+        self.devices = DevicesController(self)
+        self.upgrades = UpgradesController(self)
 
     def __enter__(self) -> Self:
         return self

@@ -11,12 +11,16 @@ from fotapool.model import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one item. `status` and `reason` are the server's own words."""
+    """What became of one item. `status` and `reason` are the server's own words.
+
+    `by` is the later change that altered the device, where an undo came too late.
+    """
 
     imei: str
     outcome: Outcome
     status: str
     reason: str
+    by: int | None = None
 
     @property
     def ok(self) -> bool | None:
@@ -114,11 +118,17 @@ class ChangeSummary(PoolCounts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolChange(ChangeSummary):
-    """One change, whole: a verdict per item. `replayed` as for `LicenseChange`."""
+    """One change: a verdict per item. `replayed` as for `LicenseChange`.
+
+    `has_more` tells that these are the first verdicts of more. `candidates` is the length of the
+    candidate list, after a change of it.
+    """
 
     account: str
     verdicts: tuple[Verdict, ...]
     replayed: bool = False
+    has_more: bool = False
+    candidates: int | None = None
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
@@ -134,7 +144,7 @@ class DryRun(PoolCounts):
     sequence: int
     verb: str
     outcomes: Mapping[str, int]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
@@ -154,6 +164,36 @@ class PoolStatus(PoolCounts):
     devices: tuple[LicensedDevice, ...]
     has_more: bool
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolAccount(PoolCounts):
+    """What an account is: how it pays, which devices it takes, how long its candidate list is.
+
+    `subscribed_at` is when the number of licenses was last set.
+    """
+
+    account: str
+    sequence: int
+    purchase_type: str
+    policy: str
+    active: bool
+    candidates: int
+    subscribed_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDevice:
+    """A device of an account. `upgrade` is `none`, `scheduled` or `running`.
+
+    `assigned_at` is None for a device without a license, `upgraded_at` for one never upgraded.
+    """
+
+    imei: str
+    upgrade: str
+    assigned_at: datetime | None
+    upgraded_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from fotapool.api import Api
 from fotapool.auth import Auth
 from fotapool.ledger import Ledger
 from fotapool.ledger.history import History
+from fotapool.ledger.registry import Registry
 from fotapool.model import CannotListen, Clock, ConfigurationError
 from fotapool.server.http import BoundedHttp
 from fotapool.server.settings import Settings
@@ -85,6 +86,7 @@ class Server:
             api = Api(
                 Ledger(self._store, self._clock),
                 History(self._store, self._clock),
+                Registry(self._store),
                 auth,
                 items_max=self._settings.items_max,
                 root_path=self._settings.root_path,

@@ -18,6 +18,7 @@ class Device(msgspec.Struct, gc=False):
 class Verdict(msgspec.Struct, gc=False):
     imei: str
     outcome: str
+    by: int | None = None
 
 
 class Named(msgspec.Struct):
@@ -54,6 +55,7 @@ class Change(Entry, kw_only=True):
 
     account: str
     items: list[Verdict]
+    candidates: int | None = None
     next: str | None = None
 
 
@@ -63,6 +65,39 @@ class DryRun(_Counts, kw_only=True):
     verb: str
     outcomes: dict[str, int]
     items: list[Verdict]
+    next: str | None = None
+
+
+class Account(_Counts, kw_only=True):
+    account: str
+    sequence: int
+    purchase_type: str
+    policy: str
+    active: bool
+    candidates: int
+    subscribed_at: datetime
+    changed_at: datetime
+
+
+class Candidate(msgspec.Struct, gc=False):
+    imei: str
+
+
+class Candidates(msgspec.Struct, kw_only=True):
+    items: list[Candidate]
+    next: str | None = None
+
+
+class RegisteredDevice(msgspec.Struct, gc=False):
+    imei: str
+    upgrade: str = "none"
+    assigned_at: datetime | None = None
+    upgraded_at: datetime | None = None
+
+
+class Devices(msgspec.Struct, kw_only=True):
+    items: list[RegisteredDevice]
+    next: str | None = None
 
 
 class Status(_Counts, kw_only=True):
@@ -115,5 +150,15 @@ def read(body: bytes, kind: type[T]) -> T:
 
 
 def write_imeis(imeis: list[str]) -> bytes:
-    """The body of an assign or remove, as a client sends it."""
+    """The body of a request that names devices, as a client sends it."""
     return msgspec.json.encode({"imeis": imeis})
+
+
+def write_member(name: str, number: int) -> bytes:
+    """The body of a resize or undo, as a client sends it."""
+    return msgspec.json.encode({name: number})
+
+
+def write_nothing() -> bytes:
+    """The body of a request that needs none."""
+    return b"{}"

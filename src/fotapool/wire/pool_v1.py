@@ -63,29 +63,20 @@ def read_request(body: bytes, account: str, items_max: int) -> list[str]:
 
 def write_change(change: Change) -> bytes:
     """The answer to an assign or remove."""
-    return encode(_entry_head(change) | {"items": _verdicts(change)})
+    return encode(entry_head(change) | {"items": verdicts(change)})
 
 
 def write_dry_run(change: Change) -> bytes:
     """What a write would have answered; `sequence` is the position it holds for."""
-    return encode(
-        {
-            "account": change.account.name,
-            "sequence": change.sequence,
-            "verb": change.verb.word,
-            "outcomes": _outcomes(change.outcomes),
-            **_totals(change.totals),
-            "items": _verdicts(change),
-        }
-    )
+    return encode(dry_run_head(change) | {"items": verdicts(change)})
 
 
 def write_change_page(change: Change, start: int, listed: List) -> bytes:
     """One change, its verdicts from one on."""
     end = start + VERDICTS_LISTED_MAX
     place = end if end < len(change.devices) else None
-    items = _verdicts(change)[start:end]
-    return encode(_entry_head(change) | {"items": items} | _next(listed.write_place(place)))
+    items = verdicts(change)[start:end]
+    return encode(entry_head(change) | {"items": items} | next_place(listed.write_place(place)))
 
 
 def write_page(page: Page, listed: List) -> bytes:
@@ -95,9 +86,9 @@ def write_page(page: Page, listed: List) -> bytes:
         {
             "account": page.account.name,
             "sequence": page.sequence,
-            **_totals(page.totals),
+            **totals(page.totals),
             "items": _devices(page.imeis, page.assigned_at_ms),
-            **_next(listed.write_place(last)),
+            **next_place(listed.write_place(last)),
         }
     )
 
@@ -109,9 +100,9 @@ def write_as_of(page: AsOfPage, listed: List) -> bytes:
             "account": page.account.name,
             "sequence": page.sequence,
             "at": rfc3339(page.at_ms),
-            **_totals(page.totals),
+            **totals(page.totals),
             "items": _devices(page.imeis, page.assigned_at_ms),
-            **_next(listed.write_place(page.sequence, page.next)),
+            **next_place(listed.write_place(page.sequence, page.next)),
         }
     )
 
@@ -123,7 +114,7 @@ def write_entries(page: EntryPage, listed: List) -> bytes:
             "account": page.account.name,
             "sequence": page.sequence,
             "items": [_entry(entry) for entry in page.entries],
-            **_next(listed.write_place(page.next)),
+            **next_place(listed.write_place(page.next)),
         }
     )
 
@@ -141,7 +132,7 @@ def write_holdings(page: HoldingPage, listed: List) -> bytes:
             "sequence": page.sequence,
             "imei": imei_text(page.imei),
             "items": items,
-            **_next(listed.write_place(page.next)),
+            **next_place(listed.write_place(page.next)),
         }
     )
 
@@ -158,7 +149,7 @@ def write_refusals(counted: RefusalCounts, listed: List) -> bytes:
             "sequence": counted.sequence,
             "changes": counted.changes,
             "items": items,
-            **_next(listed.write_place(counted.next)),
+            **next_place(listed.write_place(counted.next)),
         }
     )
 
@@ -176,7 +167,19 @@ def write_clock(health: ClockHealth) -> bytes:
     )
 
 
-def _entry_head(entry: Entry) -> dict[str, object]:
+def dry_run_head(change: Change) -> dict[str, object]:
+    """What every dry run tells beside its devices."""
+    return {
+        "account": change.account.name,
+        "sequence": change.sequence,
+        "verb": change.verb.word,
+        "outcomes": _outcomes(change.outcomes),
+        **totals(change.totals),
+    }
+
+
+def entry_head(entry: Entry) -> dict[str, object]:
+    """What every answer to a write tells beside its devices."""
     return {"account": entry.account.name} | _entry(entry)
 
 
@@ -188,7 +191,7 @@ def _entry(entry: Entry) -> dict[str, object]:
         "verb": entry.verb.word,
         "request": entry.request_id.hex(),
         "outcomes": _outcomes(entry.outcomes),
-        **_totals(entry.totals),
+        **totals(entry.totals),
         "hash": entry.hash.hex(),
     }
     return told | ({"detail": entry.detail} if entry.detail else {})
@@ -203,12 +206,13 @@ def _named(entry: Entry) -> dict[str, object]:
     }
 
 
-def _totals(totals: Totals) -> dict[str, int]:
+def totals(sums: Totals) -> dict[str, int]:
+    """The counts, by the names that every body gives them."""
     return {
-        "total": totals.total,
-        "used": totals.used,
-        "free": totals.free,
-        "overhang": totals.overhang,
+        "total": sums.total,
+        "used": sums.used,
+        "free": sums.free,
+        "overhang": sums.overhang,
     }
 
 
@@ -216,7 +220,8 @@ def _outcomes(outcomes: bytes) -> dict[str, int]:
     return {_WORDS[number]: outcomes.count(number) for number in sorted(set(outcomes))}
 
 
-def _verdicts(change: Change) -> list[_Verdict]:
+def verdicts(change: Change) -> list[_Verdict]:
+    """Every item of a change with its verdict."""
     return [
         _Verdict(item, _WORDS[outcome])
         for item, outcome in zip(change.devices.items, change.outcomes, strict=True)
@@ -230,5 +235,6 @@ def _devices(imeis: Sequence[int], times_ms: Sequence[int]) -> list[_Device]:
     ]
 
 
-def _next(place: str | None) -> dict[str, str]:
+def next_place(place: str | None) -> dict[str, str]:
+    """Where the next page begins, if there is one."""
     return {} if place is None else {"next": place}

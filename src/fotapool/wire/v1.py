@@ -16,14 +16,7 @@ from fotapool.model import (
     Verb,
     imei_text,
 )
-from fotapool.wire import _family
-from fotapool.wire._family import (
-    read_index,
-    read_listing,
-    write_listed,
-    write_subscription,
-    write_success,
-)
+from fotapool.wire import family
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
@@ -33,6 +26,13 @@ from fotapool.wire._json import (
     read_fields,
     rfc3339,
     spell,
+)
+from fotapool.wire.family import (
+    read_index,
+    read_listing,
+    write_listed,
+    write_subscription,
+    write_success,
 )
 
 __all__ = [
@@ -107,7 +107,7 @@ def write_change(change: Change) -> bytes:
 
 def read_cursor(text: str | None) -> Cursor:
     """Where a page begins: 15 digits are an IMEI, fewer an offset. Raises Refused."""
-    return _family.read_offset_or_imei(text)
+    return family.read_offset_or_imei(text)
 
 
 def write_page(page: Page, page_size_max: int) -> bytes:
@@ -141,7 +141,7 @@ def _last_seen(more: bool, cursor: Cursor, imeis: Sequence[int]) -> int | str:
 def write_candidate_page(page: CandidatePage) -> bytes:
     """Part of the candidate list."""
     at_ms = page.changed_at_ms
-    return _family.write_candidate_page(page, rfc3339(at_ms) if at_ms else None)
+    return family.write_candidate_page(page, rfc3339(at_ms) if at_ms else None)
 
 
 def write_device_list(page: DevicePage, page_size_max: int, kind: str) -> bytes:

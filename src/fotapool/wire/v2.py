@@ -17,14 +17,7 @@ from fotapool.model import (
     Verb,
     imei_text,
 )
-from fotapool.wire import _family
-from fotapool.wire._family import (
-    read_index,
-    read_listing,
-    write_listed,
-    write_subscription,
-    write_success,
-)
+from fotapool.wire import family
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
@@ -42,6 +35,13 @@ from fotapool.wire._json import (
     write_device_page,
 )
 from fotapool.wire.documented import DeviceResult, LicenseIMEI, LicenseResponse, LicenseSummary
+from fotapool.wire.family import (
+    read_index,
+    read_listing,
+    write_listed,
+    write_subscription,
+    write_success,
+)
 
 __all__ = [
     "read_change",
@@ -139,12 +139,12 @@ def write_page(page: Page, page_size_max: int) -> bytes:
 def write_candidate_page(page: CandidatePage) -> bytes:
     """Part of the candidate list; a list that never was has the platform's zero time."""
     at_ms = page.changed_at_ms
-    return _family.write_candidate_page(page, go_style(at_ms) if at_ms else GO_ZERO_TIME)
+    return family.write_candidate_page(page, go_style(at_ms) if at_ms else GO_ZERO_TIME)
 
 
 def write_device_list(page: DevicePage, page_size_max: int, kind: str) -> bytes:
     """A device list. What this server does not know of a device is an empty text."""
-    return _family.write_device_list(page, page_size_max, _listed_device, kind or "HTTP")
+    return family.write_device_list(page, page_size_max, _listed_device, kind or "HTTP")
 
 
 def _listed_device(device: RegisteredDevice, distribution_type: str) -> dict[str, object]:
@@ -158,7 +158,7 @@ def _listed_device(device: RegisteredDevice, distribution_type: str) -> dict[str
         "licenseAssigned": device.assigned_at_ms is not None,
         "distributionType": distribution_type,
         "softwareList": [],
-        **_family.upgrade_time(device),
+        **family.upgrade_time(device),
     }
 
 

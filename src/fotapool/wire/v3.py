@@ -18,8 +18,7 @@ from fotapool.model import (
     Verb,
     imei_text,
 )
-from fotapool.wire import _family
-from fotapool.wire._family import write_subscription
+from fotapool.wire import family
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
@@ -44,6 +43,7 @@ from fotapool.wire.documented import (
     LicensesAssignedRemovedRequest,
     LicenseSummary,
 )
+from fotapool.wire.family import write_subscription
 
 __all__ = [
     "read_change",
@@ -145,7 +145,7 @@ def write_page(page: Page, page_size_max: int) -> bytes:
 
 def write_device_list(page: DevicePage, page_size_max: int, kind: str) -> bytes:
     """A device list. What this server does not know of a device is an empty text."""
-    return _family.write_device_list(page, page_size_max, _listed_device, kind or PROTOCOL)
+    return family.write_device_list(page, page_size_max, _listed_device, kind or PROTOCOL)
 
 
 def write_named_devices(
@@ -180,7 +180,7 @@ def _listed_device(device: RegisteredDevice, protocol: str) -> dict[str, object]
         "licenseAssigned": device.assigned_at_ms is not None,
         "protocol": protocol,
         "softwareList": [],
-        **_family.upgrade_time(device),
+        **family.upgrade_time(device),
     }
 
 

@@ -1,0 +1,70 @@
+"""`client.devices` and `client.upgrades`: the registry of an account, and the steps of upgrades.
+
+Operations of a fotapool server; on the vendor's service every call raises MissingPath.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fotapool.client.own import OwnOperations
+from fotapool.client.results import PoolChange, PoolDevice
+from fotapool.wire import pool_answers as answers
+
+
+class DevicesController(OwnOperations):
+    """Which devices belong to an account."""
+
+    def list(self, account: str) -> Iterator[PoolDevice]:
+        """Every device of the account, IMEIs ascending. Raises ApiError."""
+        for page in self._pages(account, "devices", {}, answers.Devices):
+            for device in page.items:
+                yield PoolDevice(
+                    device.imei, device.upgrade, device.assigned_at, device.upgraded_at
+                )
+
+    def register(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """Make devices the account's own (role admin). Raises ApiError."""
+        return self._change_devices(account, "devices/register", imeis, None, idempotency_key)
+
+    def unregister(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """Let devices leave: licenses freed, upgrades ended (role admin). Raises ApiError."""
+        return self._change_devices(account, "devices/unregister", imeis, None, idempotency_key)
+
+
+class UpgradesController(OwnOperations):
+    """The steps of upgrades: whoever moves the firmware tells them."""
+
+    def schedule(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """Plan an upgrade of each device. Raises ApiError."""
+        return self._change_devices(account, "upgrades/schedule", imeis, None, idempotency_key)
+
+    def start(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """Begin upgrades that were scheduled. Raises ApiError."""
+        return self._change_devices(account, "upgrades/start", imeis, None, idempotency_key)
+
+    def finish(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """End upgrades that run: the firmware is new. Raises ApiError."""
+        return self._change_devices(account, "upgrades/finish", imeis, None, idempotency_key)
+
+    def fail(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """End upgrades that run: the firmware is not new. Raises ApiError."""
+        return self._change_devices(account, "upgrades/fail", imeis, None, idempotency_key)
+
+    def cancel(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """Give up upgrades that were scheduled. Raises ApiError."""
+        return self._change_devices(account, "upgrades/cancel", imeis, None, idempotency_key)
