@@ -26,8 +26,6 @@ from fotapool.wire._json import UNREADABLE, encode, find_field, read_device_list
 _text = msgspec.json.Decoder(str | None)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-_SUCCESS = "Success"
-_ACCEPTED = "Device Accepted"
 _REFUSED = {
     Outcome.MALFORMED: "Invalid Device IMEI.",
     Outcome.UNKNOWN_DEVICE: "Device does not exist.",
@@ -37,9 +35,9 @@ _REFUSED = {
     Outcome.NOT_SCHEDULED: "Upgrade not scheduled.",
 }
 STEPS = {
-    Step.SCHEDULED: ("Queued", _ACCEPTED),
+    Step.SCHEDULED: ("Device Accepted", "success"),
     Step.RUNNING: ("InProgress", "Upgrade in progress."),
-    Step.FINISHED: ("Finished", _SUCCESS),
+    Step.FINISHED: ("Finished", "success"),
     Step.FAILED: ("UpgradeFailed", "Upgrade failed."),
     Step.CANCELLED: ("RequestFailed", "Upgrade cancelled."),
 }

@@ -1,0 +1,170 @@
+"""`client.devices`, `client.upgrades`, and the size of a pool in `client.pool`, on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from fotapool import AnswerError, Client, ErrorException, Forbidden, Outcome, Verdict
+from fotapool.model import Role, Verb
+from fotapool.wire import pool_life
+from script import IMEIS, Play
+from world import ACCOUNT, World, imeis
+
+A, B, C = (f"{IMEIS[letter]:015d}" for letter in "ABC")
+STRANGE = "352906110000001"
+
+
+@pytest.fixture
+def play(small_world: World) -> Play:
+    return Play(small_world, licenses=9, name=ACCOUNT)
+
+
+@pytest.fixture
+def client(play: Play) -> Iterator[Client]:
+    secrets = play.world.add_login(ACCOUNT, role=Role.ADMIN, name="boss").secrets
+    with (
+        play.world.serving() as url,
+        Client(
+            base_url=url, client_id=secrets.client_id, client_secret=secrets.client_secret
+        ) as client,
+    ):
+        yield client
+
+
+def told(verdicts: tuple[Verdict, ...]) -> list[tuple[str, Outcome]]:
+    return [(verdict.imei, verdict.outcome) for verdict in verdicts]
+
+
+def test_a_pool_is_shrunk_and_the_shrink_taken_back(play: Play, client: Client) -> None:
+    play.play("assign ABC; schedule B; start B")
+    client.pool.replace_candidates(ACCOUNT, [C])
+    expected = [
+        (C, Outcome.TAKEN_CANDIDATE),
+        (A, Outcome.TAKEN_OLDEST),
+        (B, Outcome.PENDING_OLDEST),
+    ]
+
+    dry = client.pool.dry_run_resize(ACCOUNT, 0)
+    made = client.pool.resize(ACCOUNT, 0, if_sequence=dry.sequence)
+
+    assert told(dry.verdicts) == told(made.verdicts) == expected
+    assert (made.total, made.used, made.free, made.overhang) == (0, 1, 0, 1)
+    assert (made.change, made.verb, made.has_more, made.replayed) == (7, "resize", False, False)
+    with pytest.raises(AnswerError) as caught:
+        client.pool.resize(ACCOUNT, 5, if_sequence=dry.sequence)
+    assert caught.value.error_code == "PRECONDITION_FAILED"
+
+    dry = client.pool.dry_run_undo(ACCOUNT, made.change)
+    undone = client.pool.undo(ACCOUNT, made.change)
+    assert (
+        told(dry.verdicts)
+        == told(undone.verdicts)
+        == [
+            (C, Outcome.GIVEN_BACK),
+            (A, Outcome.GIVEN_BACK),
+            (B, Outcome.RELEASED),
+        ]
+    )
+    assert undone.total == 9
+
+
+def test_an_undo_that_comes_too_late_says_by_which_change(play: Play, client: Client) -> None:
+    play.play("assign AB; remove A")
+
+    (late, taken) = client.pool.undo(ACCOUNT, 3).verdicts
+    assert (late.outcome, late.by, late.ok) == (Outcome.CHANGED_SINCE, 4, False)
+    assert (taken.outcome, taken.by, taken.ok) == (Outcome.TAKEN_BACK, None, True)
+    with pytest.raises(AnswerError) as caught:
+        client.pool.undo(ACCOUNT, 1)
+    assert (caught.value.response_code, caught.value.error_code) == (409, "UNDO_IMPOSSIBLE")
+
+
+def test_a_dry_run_of_many_is_gathered_page_by_page(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_life, "VERDICTS_LISTED_MAX", 20)
+    account = small_world.add_account(licenses=50, devices=imeis(50))
+    names = [f"{imei:015d}" for imei in imeis(50)]
+    small_world.carry_out(account, Verb.ASSIGN, names)
+    login = small_world.add_login(ACCOUNT, role=Role.ADMIN)
+
+    with small_world.serving() as url, login.client(url) as client:
+        dry = client.pool.dry_run_resize(ACCOUNT, 5)
+        made = client.pool.resize(ACCOUNT, 5, idempotency_key="k")
+        assert [verdict.imei for verdict in dry.verdicts] == names[:45]
+        assert (len(made.verdicts), made.has_more) == (20, True)
+        assert client.pool.resize(ACCOUNT, 5, idempotency_key="k").replayed
+        whole = client.pool.change(ACCOUNT, made.change)
+        assert told(whole.verdicts) == told(dry.verdicts)
+        assert not whole.has_more
+
+
+def test_candidates(client: Client) -> None:
+    made = client.pool.replace_candidates(ACCOUNT, [B, A, B])
+    assert (made.candidates, told(made.verdicts)[2]) == (2, (B, Outcome.ALREADY_LISTED))
+    assert client.pool.append_candidates(ACCOUNT, [C]).candidates == 3
+    assert list(client.pool.candidates(ACCOUNT)) == [B, A, C]
+    assert client.pool.clear_candidates(ACCOUNT).candidates == 0
+    assert list(client.pool.candidates(ACCOUNT)) == []
+    with pytest.raises(ErrorException, match="is not a device of the account"):
+        client.pool.append_candidates(ACCOUNT, [STRANGE])
+
+
+def test_devices_come_and_go(play: Play, client: Client) -> None:
+    play.play("assign A; schedule A; leave DEFGH")
+
+    assert told(client.devices.register(ACCOUNT, [STRANGE, A]).verdicts) == [
+        (STRANGE, Outcome.REGISTERED),
+        (A, Outcome.ALREADY_REGISTERED),
+    ]
+    first, *_, last = client.devices.list(ACCOUNT)
+    assert (first.imei, first.upgrade, first.assigned_at) == (STRANGE, "none", None)
+    assert (last.imei, last.upgrade, last.upgraded_at) == (A, "scheduled", None)
+    assert last.assigned_at == datetime(2017, 11, 29, 16, 3, 43, tzinfo=UTC)
+    assert told(client.devices.unregister(ACCOUNT, [STRANGE, A]).verdicts) == [
+        (STRANGE, Outcome.LEFT),
+        (A, Outcome.LEFT_AND_FREED),
+    ]
+    assert [device.imei for device in client.devices.list(ACCOUNT)] == [C, B]
+
+
+def test_the_steps_of_an_upgrade(play: Play, client: Client) -> None:
+    play.play("assign AB")
+    steps = [
+        (client.upgrades.schedule, Outcome.SCHEDULED),
+        (client.upgrades.cancel, Outcome.CANCELLED),
+        (client.upgrades.schedule, Outcome.SCHEDULED),
+        (client.upgrades.start, Outcome.STARTED),
+        (client.upgrades.fail, Outcome.FAILED),
+        (client.upgrades.schedule, Outcome.SCHEDULED),
+        (client.upgrades.start, Outcome.STARTED),
+        (client.upgrades.finish, Outcome.FINISHED),
+    ]
+    for step, outcome in steps:
+        assert told(step(ACCOUNT, [A]).verdicts) == [(A, outcome)]
+    assert told(client.pool.remove(ACCOUNT, [A]).verdicts) == [(A, Outcome.UPGRADED)]
+
+
+def test_the_account(play: Play, client: Client) -> None:
+    play.play("assign A; list AB")
+    account = client.pool.account(ACCOUNT)
+
+    assert (account.purchase_type, account.policy, account.active) == ("MRC", "registered", True)
+    assert (account.total, account.used, account.free, account.overhang) == (9, 1, 8, 0)
+    assert (account.sequence, account.candidates) == (4, 2)
+
+
+def test_what_only_an_admin_may(play: Play) -> None:
+    login = play.world.add_login(ACCOUNT, role=Role.OPERATOR)
+    with play.world.serving() as url, login.client(url) as client:
+        for call in (
+            lambda: client.pool.resize(ACCOUNT, 5),
+            lambda: client.pool.dry_run_resize(ACCOUNT, 5),
+            lambda: client.devices.register(ACCOUNT, [A]),
+            lambda: client.devices.unregister(ACCOUNT, [A]),
+        ):
+            with pytest.raises(Forbidden):
+                call()
