@@ -21,7 +21,7 @@ from fotapool.auth import FAILED_LOGINS_MAX, LOCK_MS, SESSION_IDLE_MS, TOKEN_LIF
 from fotapool.bulk import RowProblem
 from fotapool.cli import _options
 from fotapool.cli._options import DEFAULT_DB
-from fotapool.cli.admin import IMPORT_DEVICES_MAX
+from fotapool.cli.devices import IMPORT_DEVICES_MAX
 from fotapool.client.tokens import ENVIRONMENT
 from fotapool.ledger import LICENSES_MAX, PAGE_SIZE_MAX
 from fotapool.ledger.verify import Wrong

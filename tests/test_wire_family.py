@@ -47,7 +47,7 @@ PLAN = UpgradePlan(
 )
 
 
-def golden(kind: str) -> Any:
+def golden(kind: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", GOLDEN[kind], ids=range(len(GOLDEN[kind])))
 
 

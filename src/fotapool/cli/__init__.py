@@ -15,9 +15,9 @@ import click
 from fotapool.cli._options import COULD_NOT, DONE, INTERRUPTED, USAGE
 from fotapool.cli.admin import admin
 from fotapool.cli.demo import demo
-from fotapool.cli.remote import as_of, history, refusals
+from fotapool.cli.remote import as_of, history, refusals, undo
 from fotapool.cli.serve import serve
-from fotapool.model import ConfigurationError, FotapoolError
+from fotapool.model import ConfigurationError, FotapoolError, Refused
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (click.UsageError, USAGE),
@@ -49,6 +49,7 @@ cli.add_command(demo)
 cli.add_command(history)
 cli.add_command(as_of)
 cli.add_command(refusals)
+cli.add_command(undo)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +77,8 @@ def _tell(error: BaseException) -> int:
 
 
 def _message(error: BaseException) -> str:
+    if isinstance(error, Refused):
+        return _refusal(error)
     if isinstance(error, FotapoolError):
         return str(error)
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
@@ -84,3 +87,11 @@ def _message(error: BaseException) -> str:
         extra = {"rich": "cli", "cryptography": "proof"}.get(str(error.name), "server")
         return f'this needs {error.name}; install it with: pip install "fotapool[{extra}]"'
     return f"internal error: {type(error).__name__}: {error}; {TRACEBACK}=1 shows where"
+
+
+def _refusal(refused: Refused) -> str:
+    """A refusal of the ledger, in the words that the API has for it."""
+    from fotapool.wire.errors import ERRORS
+
+    row = ERRORS[refused.refusal]
+    return (row.own_message or row.message).format_map(refused.named)

@@ -1,23 +1,33 @@
-"""Commands that ask a server through the SDK: `history`, `as-of`, `refusals`."""
+"""Commands that ask a server through the SDK: `history`, `as-of`, `refusals`, `undo`."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from fotapool.cli._options import emit_json, emit_table, note, option, output_options
+from fotapool.cli._options import (
+    DONE,
+    SOME_REFUSED,
+    emit_json,
+    emit_table,
+    note,
+    option,
+    output_options,
+)
 from fotapool.model import Outcome, Verb
 
 if TYPE_CHECKING:
     from fotapool.client import (
         ChangeSummary,
         Client,
+        DryRun,
         Holding,
         LicensedDevice,
         NamedChange,
@@ -255,6 +265,58 @@ def refusals(account: str, client: Client, json: bool, **wanted: Any) -> None:
         emit_json({"account": account, "total": counted.total, "items": items})
     else:
         emit_table(("VERB", "OUTCOME", "COUNT"), rows)
+
+
+@click.command()
+@click.argument("account")
+@click.argument("change", type=click.IntRange(min=1))
+@option("--preview", is_flag=True, help="Tell what would become of each device; change nothing.")
+@client_options
+@output_options
+def undo(account: str, change: int, *, preview: bool, client: Client, json: bool) -> int:
+    """Take back what still stands of CHANGE, an assign, remove, resize or undo of ACCOUNT.
+
+    A device that was altered since is left alone, and the later change is named.
+    """
+    number: int | None = None
+    done: DryRun | PoolChange
+    if preview:
+        done = client.pool.dry_run_undo(account, change)
+    else:
+        number, done = _undo_whole(client, account, change)
+    if json:
+        emit_json(_undone(account, change, number, done))
+    else:
+        rows = [(v.imei, v.status, f"change {v.by}" if v.by else "-") for v in done.verdicts]
+        emit_table(("IMEI", "OUTCOME", "ALTERED BY"), rows)
+        state = "nothing was changed" if number is None else f"change {number}"
+        note(f"{state}: {done.used:,} of {done.total:,} used")
+    return SOME_REFUSED if done.refused else DONE
+
+
+def _undo_whole(client: Client, account: str, change: int) -> tuple[int, PoolChange]:
+    """The undo with every verdict of it; an answer has only the first."""
+    made = client.pool.undo(account, change)
+    if made.has_more:
+        rest = client.pool.change(account, made.change).verdicts[len(made.verdicts) :]
+        made = replace(made, verdicts=(*made.verdicts, *rest))
+    return made.change, made
+
+
+def _undone(
+    account: str, change: int, number: int | None, done: DryRun | PoolChange
+) -> dict[str, Any]:
+    return {
+        "account": account,
+        "undone": change,
+        "change": number,
+        "total": done.total,
+        "used": done.used,
+        "free": done.free,
+        "overhang": done.overhang,
+        "outcomes": dict(done.outcomes),
+        "items": [{"imei": v.imei, "outcome": v.status, "by": v.by} for v in done.verdicts],
+    }
 
 
 def _upto(found: Iterable[T], limit: int) -> Iterator[T]:
