@@ -7,7 +7,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +26,8 @@ from hypothesis.stateful import (
 )
 
 from fotapool.ledger.verify import verify
-from fotapool.model import Verb
-from model import DAY_MS, Key, Pool, is_imei
+from fotapool.model import Outcome, Policy, PurchaseType, Role, Verb
+from model import DAY_MS, Key, Pool, Refusal, Verdict, is_imei
 from world import Clock, Login, World, open_file
 
 SOAK = bool(os.environ.get("FOTAPOOL_SOAK"))
@@ -35,9 +35,28 @@ EXAMPLES, STEPS = (400, 120) if SOAK else (60, 40)
 
 DEVICES = [f"{imei:015d}" for imei in (0, 1, 42, *range(990003425730000, 990003425730009))]
 ITEMS = st.lists(st.sampled_from([*DEVICES, "x", "9900034257305", "ä,b"]), min_size=1, max_size=7)
-VERBS = st.sampled_from(["assign", "remove"])
-DOORS = st.sampled_from(["v1", "v2", "v3", "own"])
+GOOD = st.lists(st.sampled_from(DEVICES), min_size=1, max_size=7)
 KEYS = st.one_of(st.none(), st.sampled_from(["a", "b", "c", "d"]))
+
+LICENSES = st.sampled_from(["assign", "assign", "remove"])
+DOORS = st.sampled_from(["v1", "v2", "v3", "own"])
+REGISTRY = st.sampled_from(["register", "register", "unregister"])
+STEPS_OF_UPGRADES = st.sampled_from(["schedule", "start", "finish", "fail", "cancel"])
+LISTINGS = st.sampled_from(["replace", "append", "clear"])
+SETTINGS = st.sampled_from(["open", "registered", "MRC", "both", "EVNT"])
+
+GOOD_WORDS = {"assigned", "already_licensed", "removed"}
+PATHS = {
+    "assign": "assign",
+    "remove": "remove",
+    "register": "devices/register",
+    "unregister": "devices/unregister",
+    **{verb: f"upgrades/{verb}" for verb in ("schedule", "start", "finish", "fail", "cancel")},
+    **{verb: f"candidates/{verb}" for verb in ("replace", "append", "clear")},
+    "resize": "resize",
+    "undo": "undo",
+}
+"""Our own operation of each verb of the model."""
 
 
 @contextmanager
@@ -67,7 +86,7 @@ class Life(RuleBasedStateMachine):
         self.chance = random.Random(Life.number)
         self.account = self.world.add_account(self.name, licenses=5)
         self.pool = Pool(5, self.world.clock())
-        self.login: Login = self.world.add_login(self.name)
+        self.login: Login = self.world.add_login(self.name, role=Role.ADMIN)
 
     # --- how it is asked ----------------------------------------------------------------------
 
@@ -87,74 +106,156 @@ class Life(RuleBasedStateMachine):
         assert int(headers["fotapool-sequence"]) == self.pool.last.sequence
         return json.loads(body)
 
-    def write(
+    def own(
+        self, verb: str, items: list[str], number: int = 0, *, dry: bool = False, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        below = ("dry-run/" if dry else "") + PATHS[verb]
+        body = {"resize": {"total": number}, "undo": {"change": number}, "clear": {}}
+        path = f"/api/fotapool/v1/accounts/{self.name}/{below}"
+        return self.ask("POST", path, body.get(verb, {"imeis": items}), **headers)
+
+    def documented(
         self, door: str, verb: str, items: list[str], **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        if door == "own":
-            path = f"/api/fotapool/v1/accounts/{self.name}/{verb}"
-            return self.ask("POST", path, {"imeis": items}, **headers)
-        path = f"/api/fota/{door}/licenses/{self.name}/{verb}"
-        return self.ask("POST", path, {"deviceList": items}, **headers)
+        base = f"/api/fota/{door}/licenses/{self.name}"
+        if verb == "clear":
+            return self.ask("DELETE", base + "/cancel", **headers)
+        if verb in ("replace", "append"):
+            more = {"type": "append"} if verb == "append" else {}
+            return self.ask("POST", base + "/cancel", {"deviceList": items, **more}, **headers)
+        return self.ask("POST", f"{base}/{verb}", {"deviceList": items}, **headers)
 
-    # --- what people do -----------------------------------------------------------------------
-
-    @rule(items=ITEMS)
-    def register(self, items: list[str]) -> None:
+    def carry_out(
+        self, door: str, verb: str, items: list[str], number: int = 0, key: str | None = None
+    ) -> None:
+        """A write through one of the doors, and what the model makes of it."""
         self.pool.now_ms = self.world.clock()
-        change = self.world.carry_out(self.account, Verb.REGISTER, items)
-        assert words(change.outcomes) == self.pool.carry_out("register", items)
-
-    @rule(door=DOORS, verb=VERBS, items=ITEMS, key=KEYS)
-    def change(self, door: str, verb: str, items: list[str], key: str | None) -> None:
-        self.pool.now_ms = self.world.clock()
-        request = (door, verb, json.dumps(items))
+        request = (door, verb, json.dumps([items, number]))
         known = self.pool.known_key(key) if key else None
         headers = {"idempotency_key": key} if key else {}
-        status, told, body = self.write(door, verb, items, **headers)
+        if door == "own":
+            status, told, body = self.own(verb, items, number, dry=False, **headers)
+        else:
+            status, told, body = self.documented(door, verb, items, **headers)
 
         if known is not None and known.request != request:
             assert (status, json.loads(body)["errorCode"]) == (422, "IDEMPOTENCY_KEY_REUSED")
             return
-        assert status == 200, body
         if known is not None:
             assert (body, told["idempotency-replayed"]) == (known.answer, "true")
             return
-        expected = self.pool.carry_out(verb, items)
+        expected = attempted(lambda: self.pool.carry_out(verb, items, number))
+        if isinstance(expected, str):
+            error = json.loads(body)
+            assert status >= 400
+            own_text = "is not a device of the account" in error["errorMessage"]
+            assert expected in error.values() or own_text
+            return
+        assert status == 200, body
         assert "idempotency-replayed" not in told
         assert int(told["fotapool-change"]) == self.pool.last.sequence
-        self.compare_answer(door, json.loads(body), items, expected)
+        self.compare_answer(door, verb, json.loads(body), expected)
         if key:
             self.pool.keep_key(key, Key(request, body, self.pool.last.at_ms // DAY_MS))
 
-    def compare_answer(self, door: str, told: Any, items: list[str], expected: list[str]) -> None:
+    def compare_answer(self, door: str, verb: str, told: Any, expected: list[Verdict]) -> None:
         if door == "own":
-            assert [(item["imei"], item["outcome"]) for item in told["items"]] == list(
-                zip(items, expected, strict=True)
-            )
-            assert (told["total"], told["used"]) == (5, len(self.pool.licensed))
-            return
-        succeeded = [item["status"].endswith("Success") for item in told["deviceList"]]
-        good = {"assigned", "already_licensed", "removed"}
-        assert [item["deviceId"] for item in told["deviceList"]] == items
-        assert succeeded == [outcome in good for outcome in expected]
-        assert told["licUsedCount"] == len(self.pool.licensed)
+            assert verdicts_of(told) == expected
+            counts = (self.pool.total, self.pool.used, self.pool.overhang)
+            assert (told["total"], told["used"], told["overhang"]) == counts
+            if verb in ("replace", "append", "clear"):
+                assert told["candidates"] == len(self.pool.candidates)
+        elif verb == "clear":
+            assert told == {"success": True}
+        elif verb in ("replace", "append"):
+            listed = {"count": len(self.pool.candidates), "deviceList": self.pool.candidates}
+            assert told == listed
+        else:
+            assert [
+                (item["deviceId"], item["status"].endswith("Success"))
+                for item in told["deviceList"]
+            ] == [(item, outcome in GOOD_WORDS) for item, outcome, _ in expected]
+            assert told["licUsedCount"] == self.pool.used
 
-    @rule(verb=VERBS, items=ITEMS, off=st.integers(-2, 2))
+    # --- what people do -----------------------------------------------------------------------
+
+    @rule(door=DOORS, verb=LICENSES, items=ITEMS, key=KEYS)
+    def change_licenses(self, door: str, verb: str, items: list[str], key: str | None) -> None:
+        self.carry_out(door, verb, items, key=key)
+
+    @rule(verb=REGISTRY, items=ITEMS, key=KEYS)
+    def change_the_registry(self, verb: str, items: list[str], key: str | None) -> None:
+        self.carry_out("own", verb, items, key=key)
+
+    @rule(verb=STEPS_OF_UPGRADES, items=ITEMS, key=KEYS)
+    def step_upgrades(self, verb: str, items: list[str], key: str | None) -> None:
+        self.carry_out("own", verb, items, key=key)
+
+    @precondition(lambda self: self.pool.licensed)
+    @rule(count=st.integers(1, 4), fail=st.booleans())
+    def upgrade_licensed_devices(self, count: int, fail: bool) -> None:
+        """Steps that fit: the ones above mostly do not."""
+        for verb, state in (("schedule", None), ("start", "scheduled"), ("finish", "running")):
+            fits = [d for d in sorted(self.pool.licensed) if self.pool.upgrades.get(d) == state]
+            if fits and self.chance.random() < 0.6:
+                items = self.chance.sample(fits, min(count, len(fits)))
+                self.carry_out("own", "fail" if fail and verb == "finish" else verb, items)
+
+    @rule(door=st.sampled_from(["v1", "v2", "own"]), verb=LISTINGS, items=GOOD, key=KEYS)
+    def edit_candidates(self, door: str, verb: str, items: list[str], key: str | None) -> None:
+        self.carry_out(door, verb, [] if verb == "clear" else items, key=key)
+
+    @rule(total=st.integers(0, 9), key=KEYS)
+    def resize(self, total: int, key: str | None) -> None:
+        self.preview("resize", [], total)
+        self.carry_out("own", "resize", [], total, key)
+
+    @rule(back=st.integers(0, 8), key=KEYS)
+    def undo(self, back: int, key: str | None) -> None:
+        number = max(1, self.pool.last.sequence - back)
+        self.preview("undo", [], number)
+        self.carry_out("own", "undo", [], number, key)
+
+    @rule(setting=SETTINGS)
+    def change_the_account(self, setting: str) -> None:
+        self.pool.now_ms = self.world.clock()
+        policies = {policy.value: policy for policy in Policy}
+        if setting in policies:
+            made = self.world.command(self.account, Verb.POLICY, policy=policies[setting])
+        else:
+            kind = PurchaseType(setting)
+            made = self.world.command(self.account, Verb.TYPE, purchase_type=kind)
+        expected = attempted(lambda: self.pool.carry_out(setting, []))
+        if isinstance(expected, str):
+            assert self.world.refusal_of_command(made).refusal.name == expected
+        else:
+            self.world.ledger.submit(made).result(10)
+
+    @rule(verb=LICENSES, items=ITEMS, off=st.integers(-2, 2))
     def change_if(self, verb: str, items: list[str], off: int) -> None:
         self.pool.now_ms = self.world.clock()
         wanted = max(0, self.pool.last.sequence + off)
-        status, _, body = self.write("own", verb, items, if_match=f'"{wanted}"')
+        status, _, body = self.own(verb, items, if_match=f'"{wanted}"')
         if off == 0:
-            assert words_of(body) == self.pool.carry_out(verb, items)
+            assert verdicts_of(json.loads(body)) == self.pool.carry_out(verb, items)
         else:
             assert status == 412
 
-    @rule(verb=VERBS, items=ITEMS)
+    @rule(verb=LICENSES, items=ITEMS)
     def rehearse(self, verb: str, items: list[str]) -> None:
-        status, _, body = self.write("own", f"dry-run/{verb}", items)
-        assert status == 200
-        assert json.loads(body)["sequence"] == self.pool.last.sequence
-        assert words_of(body) == self.pool.rehearse(verb, items)
+        self.preview(verb, items)
+
+    def preview(self, verb: str, items: list[str], number: int = 0) -> None:
+        """A dry run tells what the model would do, and changes nothing."""
+        self.pool.now_ms = self.world.clock()
+        status, _, body = self.own(verb, items, number, dry=True)
+        told = json.loads(body)
+        expected = attempted(lambda: self.pool.rehearse(verb, items, number))
+        if isinstance(expected, str):
+            assert (status >= 400, told["errorCode"]) == (True, expected)
+        else:
+            assert (status, told["sequence"]) == (200, self.pool.last.sequence)
+            assert verdicts_of(told) == expected
 
     @rule(
         ms=st.sampled_from([0, 1, 500, 60_000, DAY_MS // 2, -1, -60_000, -3 * DAY_MS, 2 * DAY_MS])
@@ -170,17 +271,20 @@ class Life(RuleBasedStateMachine):
         """A random earlier key, to the byte."""
         text = self.chance.choice(sorted(self.pool.keys))
         self.pool.now_ms = self.world.clock()
-        door, verb, items = self.pool.keys[text].request
-        self.change(door, verb, json.loads(items), text)
+        door, verb, asked = self.pool.keys[text].request
+        items, number = json.loads(asked)
+        self.carry_out(door, verb, items, number, text)
 
     # --- what must be true --------------------------------------------------------------------
 
     @invariant()
     def stands_as_the_model_says(self) -> None:
-        told = self.read("/status")
-        assert told["sequence"] == self.pool.last.sequence
-        assert (told["total"], told["used"]) == (5, len(self.pool.licensed))
-        assert devices_of(told) == stood(self.pool.licensed)
+        pool, told = self.pool, self.read("/status")
+        assert told["sequence"] == pool.last.sequence
+        counts = (pool.total, pool.used, pool.overhang)
+        assert (told["total"], told["used"], told["overhang"]) == counts
+        assert told["free"] == max(0, pool.total - pool.used)
+        assert devices_of(told) == stood(pool.last.licensed)
         door = self.chance.choice(["v2", "v3"])
         _, _, body = self.ask("GET", f"/api/fota/{door}/licenses/{self.name}")
         assert [item["deviceId"] for item in json.loads(body)["deviceList"]] == sorted(
@@ -188,10 +292,32 @@ class Life(RuleBasedStateMachine):
         )
 
     @invariant()
+    def lives_as_the_model_says(self) -> None:
+        """Subscription, candidates, devices with their upgrades, and who waits to be taken."""
+        pool, account = self.pool, self.read("")
+        assert (account["purchase_type"], account["policy"]) == (pool.purchase_type, pool.policy)
+        assert account["candidates"] == len(pool.candidates)
+        listed = self.read("/candidates")["items"]
+        assert [item["imei"] for item in listed] == pool.candidates
+        door = self.chance.choice(["v1", "v2", "v3"])
+        _, _, body = self.ask("GET", f"/api/fota/{door}/subscriptions/{self.name}")
+        told = json.loads(body)
+        assert (told["licenseCount"], told["licenseUsedCount"]) == (pool.total, pool.used)
+        devices = self.read("/devices")["items"]
+        assert [(item["imei"], item["upgrade"]) for item in devices] == [
+            (device, pool.upgrades.get(device, "none")) for device in sorted(pool.registered)
+        ]
+        waiting = self.world.store.read(
+            lambda snapshot: snapshot.pending(self.account.id, pool.overhang + 9, ())
+        )
+        assert [f"{imei:015d}" for imei in waiting] == pool.pending[::-1]
+
+    @invariant()
     def stood_as_the_model_says(self) -> None:
         made = self.chance.choice(self.pool.changes)
         told = self.read(f"/as-of?sequence={made.sequence}")
-        assert (told["used"], told["at"]) == (len(made.licensed), rfc3339(made.at_ms))
+        assert (told["total"], told["used"]) == (made.total, made.used)
+        assert told["at"] == rfc3339(made.at_ms)
         assert devices_of(told) == stood(made.licensed)
 
         first, now = self.pool.changes[0].at_ms, self.pool.time_ms
@@ -239,17 +365,19 @@ class Life(RuleBasedStateMachine):
         assert report.changes == self.pool.last.sequence
 
 
-REFUSED = {"malformed", "unknown_device", "no_free_license", "not_licensed"}
+REFUSED = {outcome.word for outcome in Outcome if not outcome.ok}
 
 
-def words(outcomes: bytes) -> list[str]:
-    from fotapool.model import Outcome
+def attempted(action: Callable[[], list[Verdict]]) -> list[Verdict] | str:
+    """What the model makes of a request: its verdicts, or why it refuses the whole."""
+    try:
+        return action()
+    except Refusal as refusal:
+        return str(refusal)
 
-    return [Outcome(outcome).word for outcome in outcomes]
 
-
-def words_of(body: bytes) -> list[str]:
-    return [item["outcome"] for item in json.loads(body)["items"]]
+def verdicts_of(told: Any) -> list[Verdict]:
+    return [(item["imei"], item["outcome"], item.get("by", 0)) for item in told["items"]]
 
 
 def devices_of(told: Any) -> dict[str, str]:
@@ -257,9 +385,9 @@ def devices_of(told: Any) -> dict[str, str]:
     return {item["imei"]: item["assigned_at"] for item in told["items"]}
 
 
-def stood(licensed: dict[str, tuple[int, int]]) -> dict[str, str]:
+def stood(licensed: dict[str, int]) -> dict[str, str]:
     assert all(map(is_imei, licensed))
-    return {device: rfc3339(at_ms) for device, (_, at_ms) in sorted(licensed.items())}
+    return {device: rfc3339(at_ms) for device, at_ms in sorted(licensed.items())}
 
 
 def rfc3339(at_ms: int) -> str:
