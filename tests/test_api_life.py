@@ -320,6 +320,7 @@ def test_one_bad_candidate_and_nothing_is_changed(
 
 # index      status  told
 INDEXES = [
+    ("",     200, [A, B, C]),
     ("0",    200, [A, B, C]),
     ("1",    200, [B, C]),
     ("3",    200, []),

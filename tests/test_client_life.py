@@ -7,11 +7,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fotapool import AnswerError, Client, ErrorException, Forbidden, Outcome, Verdict
+from fotapool import (
+    AnswerError,
+    ApiError,
+    CandidateEdit,
+    Client,
+    ErrorException,
+    Forbidden,
+    Outcome,
+    Response,
+    Verdict,
+)
 from fotapool.model import Role, Verb
 from fotapool.wire import pool_life
 from script import IMEIS, Play
-from world import ACCOUNT, World, imeis
+from world import ACCOUNT, Script, World, answer, imeis
 
 A, B, C = (f"{IMEIS[letter]:015d}" for letter in "ABC")
 STRANGE = "352906110000001"
@@ -168,3 +178,89 @@ def test_what_only_an_admin_may(play: Play) -> None:
         ):
             with pytest.raises(Forbidden):
                 call()
+
+
+# --- documented neighbours, so with both tokens ------------------------------------------------
+
+
+@pytest.fixture
+def documented(play: Play) -> Iterator[Client]:
+    login = play.world.add_login(ACCOUNT)
+    with play.world.serving() as url, login.client(url) as client:
+        yield client
+
+
+def test_what_was_bought(play: Play, documented: Client) -> None:
+    play.play("resize 7; assign A")
+    told_ = documented.licenses.subscription(ACCOUNT)
+
+    assert (told_.account, told_.purchase_type, told_.total, told_.used) == (
+        ACCOUNT,
+        "TS-HFOTA-MRC",
+        7,
+        1,
+    )
+    assert told_.updated_at == datetime(2017, 11, 29, 16, 3, 43, tzinfo=UTC)
+    assert told_.updated_at_text == "2017-11-29T16:03:43.000Z"
+
+
+def test_the_documented_candidate_list(documented: Client) -> None:
+    licenses = documented.licenses
+    assert list(licenses.candidates(ACCOUNT)) == []
+    assert licenses.replace_candidates(ACCOUNT, [B, A]) == CandidateEdit(ACCOUNT, 2, (B, A))
+    assert licenses.append_candidates(ACCOUNT, [C, A]) == CandidateEdit(ACCOUNT, 3, (B, A, C))
+    assert list(licenses.candidates(ACCOUNT)) == [B, A, C]
+    licenses.clear_candidates(ACCOUNT)
+    assert list(licenses.candidates(ACCOUNT)) == []
+    with pytest.raises(ErrorException, match="Device does not exist"):
+        licenses.replace_candidates(ACCOUNT, [STRANGE])
+
+
+def test_the_documented_device_list(play: Play, documented: Client) -> None:
+    play.play("assign AB; schedule B; start B; finish B")
+    devices = list(documented.licenses.account_devices(ACCOUNT, protocol="OMADM"))
+
+    assert [device.imei for device in devices][-2:] == [B, A]
+    assert [device.licensed for device in devices] == [False] * 6 + [True, True]
+    assert {device.protocol for device in devices} == {"OMADM"}
+    assert devices[-2].upgraded_at == datetime(2017, 11, 29, 16, 3, 46, tzinfo=UTC)
+    named = documented.licenses.named_devices(ACCOUNT, [A, STRANGE])
+    assert [(device.imei, device.found, device.licensed) for device in named] == [
+        (A, True, True),
+        (STRANGE, False, None),
+    ]
+
+
+def page(**members: object) -> Response:
+    return answer(200, {"accountName": ACCOUNT, **members})
+
+
+def test_answers_of_others_are_read_as_they_come() -> None:
+    """Missing members, members of tomorrow, other spellings, zeros."""
+    script = Script(
+        page(),
+        page(licenseCount=0, licenseUsedCount=0, updateTime="soon", purchaseType="X", more=1),
+        answer(200, {"count": 0}),
+        answer(
+            200, {"deviceList": [{"deviceId": A, "fotaEligible": "true"}], "hasMoreData": False}
+        ),
+    )
+    with Client(transport=script, access_token="t", session_token="s") as client:
+        empty = client.licenses.subscription(ACCOUNT)
+        assert (empty.total, empty.used, empty.updated_at) == (None, None, None)
+        zero = client.licenses.subscription(ACCOUNT)
+        assert (zero.total, zero.used, zero.updated_at_text) == (0, 0, "soon")
+        assert list(client.licenses.candidates(ACCOUNT)) == []
+        (device,) = client.licenses.account_devices(ACCOUNT)
+        assert (device.imei, device.licensed, device.found) == (A, None, True)
+
+
+def test_pages_that_do_not_go_on_are_an_error_not_a_loop() -> None:
+    stuck = page(hasMoreData=True, lastSeenDeviceId=A, deviceList=[{"deviceId": A}])
+    client = Client(transport=Script(stuck, stuck), access_token="t", session_token="s")
+    with pytest.raises(ApiError, match="do not go on"):
+        list(client.licenses.account_devices(ACCOUNT))
+    empty = answer(200, {"count": 9, "hasMoreData": True, "deviceList": []})
+    client = Client(transport=Script(empty), access_token="t", session_token="s")
+    with pytest.raises(ApiError, match="does not go on"):
+        list(client.licenses.candidates(ACCOUNT))

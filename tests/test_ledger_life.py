@@ -312,13 +312,14 @@ def test_the_date_of_a_license_given_back_shows_in_status_and_as_of(small_world:
     assert dates(3) == {a: first, b: first}
     assert dates(4) == {b: first}
     assert dates(5) == {a: first, b: first}
-    play.play("remove A")
-    assert dates(5) == {a: first, b: first}
+    play.play("remove A; undo 6")
+    assert dates(None) == dates(7) == dates(5) == {a: first, b: first}
     assert dates(6) == {b: first}
     held = small_world.history.device(play.account, a).holdings
     assert [(h.interval.since_sequence, h.interval.until_sequence) for h in held] == [
         (3, 4),
         (5, 6),
+        (7, None),
     ]
 
 

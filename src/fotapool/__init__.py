@@ -9,9 +9,11 @@ with Client() as client:
 from __future__ import annotations
 
 from fotapool.client import (
+    AccountDevice,
     AccountStatus,
     AnswerError,
     ApiError,
+    CandidateEdit,
     ChangeSummary,
     Client,
     ClockHealth,
@@ -35,6 +37,7 @@ from fotapool.client import (
     Refusals,
     Response,
     ServerError,
+    Subscription,
     TimedOut,
     TooManyRequests,
     Transport,
@@ -56,9 +59,11 @@ from fotapool.wire.documented import (
 )
 
 __all__ = [
+    "AccountDevice",
     "AccountStatus",
     "AnswerError",
     "ApiError",
+    "CandidateEdit",
     "ChangeSummary",
     "Client",
     "ClockHealth",
@@ -93,6 +98,7 @@ __all__ = [
     "Refusals",
     "Response",
     "ServerError",
+    "Subscription",
     "TimedOut",
     "TooManyRequests",
     "Transport",

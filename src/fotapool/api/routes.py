@@ -39,8 +39,8 @@ class Route:
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        # An empty account name is a wrong name, not an unknown path.
-        pattern = self.path.replace("{account}", "(?P<account>[^/]*)")
+        # An empty account name is a wrong name, not an unknown path; an empty place is the start.
+        pattern = re.sub(r"\{(account|cursor|index)\}", r"(?P<\1>[^/]*)", self.path)
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
         object.__setattr__(self, "pattern", re.compile(pattern))
 

@@ -35,7 +35,9 @@ from fotapool.client.errors import (
 from fotapool.client.licenses import LicensesController
 from fotapool.client.pool import PoolController
 from fotapool.client.results import (
+    AccountDevice,
     AccountStatus,
+    CandidateEdit,
     ChangeSummary,
     ClockHealth,
     DryRun,
@@ -48,6 +50,7 @@ from fotapool.client.results import (
     PoolDevice,
     PoolStatus,
     Refusals,
+    Subscription,
     Verdict,
 )
 from fotapool.client.tokens import BEARER, ENVIRONMENT, SESSION, Credentials, Tokens
@@ -57,9 +60,11 @@ from fotapool.wire import UNREADABLE, login
 from fotapool.wire.login import TokenAnswer
 
 __all__ = [
+    "AccountDevice",
     "AccountStatus",
     "AnswerError",
     "ApiError",
+    "CandidateEdit",
     "ChangeSummary",
     "Client",
     "ClockHealth",
@@ -83,6 +88,7 @@ __all__ = [
     "Refusals",
     "Response",
     "ServerError",
+    "Subscription",
     "TimedOut",
     "TooManyRequests",
     "Transport",

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from fotapool.client.calls import Call, Performer, list_of_imeis, path_of_account
+from fotapool.client.calls import Call, list_of_imeis, path_of_account
 from fotapool.client.errors import ApiError, Response
+from fotapool.client.family import FamilyOperations
 from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice, Verdict
 from fotapool.model import Verb
 from fotapool.wire import v2, v3
@@ -26,11 +27,8 @@ from fotapool.wire.documented import (
 T = TypeVar("T")
 
 
-class LicensesController:
+class LicensesController(FamilyOperations):
     """The license operations of one client."""
-
-    def __init__(self, performer: Performer) -> None:
-        self._performer = performer
 
     # --- as documented -----------------------------------------------------------------------
 

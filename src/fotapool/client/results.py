@@ -89,6 +89,49 @@ class AccountStatus:
         return None if self.total is None else max(0, self.total - self.used)
 
 
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What an account has bought. A member is None where the server does not print it.
+
+    `purchase_type` is the server's own word, such as `TS-HFOTA-MRC`; `updated_at` is in UTC, and
+    `updated_at_text` that text as received.
+    """
+
+    account: str
+    purchase_type: str | None
+    total: int | None
+    used: int | None
+    updated_at: datetime | None
+    updated_at_text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDevice:
+    """A device of an account as the documented lists have it; None for what is not printed.
+
+    `found` is False where it was asked for by name and the account does not have it.
+    """
+
+    imei: str
+    licensed: bool | None
+    found: bool
+    make: str | None
+    model: str | None
+    firmware: str | None
+    protocol: str | None
+    status: str | None
+    upgraded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateEdit:
+    """The candidate list after an edit: its length, and its beginning."""
+
+    account: str
+    count: int | None
+    imeis: tuple[str, ...]
+
+
 # --- of our own operations ---------------------------------------------------------------------
 
 
@@ -170,7 +213,7 @@ class PoolStatus(PoolCounts):
 class PoolAccount(PoolCounts):
     """What an account is: how it pays, which devices it takes, how long its candidate list is.
 
-    `subscribed_at` is when the number of licenses was last set.
+    `subscribed_at` is when the number of licenses or the purchase type was last set.
     """
 
     account: str

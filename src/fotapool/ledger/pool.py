@@ -127,7 +127,9 @@ class Pool:
         policy: Policy | None = None,
         active: bool | None = None,
     ) -> None:
-        """Change what the account is."""
+        """Change what the account is; how it pays is part of what was bought."""
+        if purchase_type is not None:
+            self.account = replace(self.account, subscribed_at_ms=self.at_ms)
         self.account = replace(
             self.account,
             purchase_type=purchase_type or self.account.purchase_type,

@@ -158,7 +158,7 @@ class Books:
 
     def _set(self, change: Change) -> None:
         undone = undone_by(change)
-        sizes = change.verb in (Verb.CREATE_ACCOUNT, Verb.RESIZE)
+        sizes = change.verb in (Verb.CREATE_ACCOUNT, Verb.RESIZE, Verb.TYPE)
         if sizes or (undone is not None and undone.root is Verb.RESIZE):
             self.subscribed_at_ms = change.at_ms
         if change.verb in (Verb.ACTIVATE, Verb.DEACTIVATE):

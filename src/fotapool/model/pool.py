@@ -110,7 +110,7 @@ class Account:
     """An account's own row, as read under its lock. `head` is the hash of its last change.
 
     `candidates` counts its candidate list, which was last changed at `candidates_at_ms`; the
-    number of licenses was last set at `subscribed_at_ms`.
+    number of licenses or the purchase type was last set at `subscribed_at_ms`.
     """
 
     id: int

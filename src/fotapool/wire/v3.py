@@ -17,6 +17,7 @@ from fotapool.model import (
     RegisteredDevice,
     Verb,
     imei_text,
+    parse_imei,
 )
 from fotapool.wire import family
 from fotapool.wire._json import (
@@ -54,6 +55,7 @@ __all__ = [
     "read_request",
     "write_change",
     "write_device_list",
+    "write_device_names",
     "write_named_devices",
     "write_page",
     "write_request",
@@ -163,7 +165,8 @@ def write_named_devices(
 
 def _named_device(item: str, device: RegisteredDevice | None) -> dict[str, object]:
     if device is None:
-        reason = ASSIGN_REASONS[Outcome.UNKNOWN_DEVICE]
+        known = Outcome.MALFORMED if parse_imei(item) is None else Outcome.UNKNOWN_DEVICE
+        reason = ASSIGN_REASONS[known]
         return {"deviceId": item, "requestStatus": "Failure", "resultReason": reason}
     return _listed_device(device, PROTOCOL) | {"requestStatus": "Success"}
 
@@ -187,6 +190,11 @@ def _listed_device(device: RegisteredDevice, protocol: str) -> dict[str, object]
 def write_request(request: LicensesAssignedRemovedRequest) -> bytes:
     """The body of an assign or remove, as a client sends it."""
     return encode(request)
+
+
+def write_device_names(imeis: list[str]) -> bytes:
+    """The body that asks for devices by name, as a client sends it."""
+    return encode({"deviceList": imeis})
 
 
 def read_page(body: bytes) -> LicenseSummary:
