@@ -34,6 +34,7 @@ bench:         ## the ratios that docs/performance.md tells of
 	@$(BIN)/python -m bench.status
 	@$(BIN)/python -m bench.ledger
 	@$(BIN)/python -m bench.history
+	@$(BIN)/python -m bench.shrink
 
 format:        ## style, mended
 	@scripts/venv dev

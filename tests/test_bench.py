@@ -28,6 +28,19 @@ def test_a_benchmark_runs(script: str, rows: int) -> None:
     )
 
 
+def test_the_shrink_is_timed() -> None:
+    command = [sys.executable, "-m", "bench.shrink", "--quick"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        len(re.findall(r"^shrink .+ s  \(.*waited .* at most; undo", done.stdout, re.MULTILINE))
+        == 12
+    )
+
+
 def test_every_script_is_run_by_make_bench() -> None:
     scripts = {path.stem for path in ROOT.glob("bench/*.py") if "def main(" in path.read_text()} - {
         "server"

@@ -25,11 +25,12 @@ from fotapool.cli.devices import IMPORT_DEVICES_MAX
 from fotapool.client.tokens import ENVIRONMENT
 from fotapool.ledger import LICENSES_MAX, PAGE_SIZE_MAX
 from fotapool.ledger.verify import Wrong
-from fotapool.model import ITEM_LENGTH_MAX, Outcome, Refusal, Verb
+from fotapool.model import ITEM_LENGTH_MAX, Outcome, Refusal, Role, Verb
 from fotapool.server.http import HEAD_BYTES_MAX, HEAD_TIMEOUT_S
 from fotapool.server.settings import Settings
 from fotapool.store import SqliteStore
 from fotapool.wire.errors import ERRORS
+from script import IMEIS, Play
 from test_cli import ALL
 from world import ACCOUNT, Clock, World, needs
 
@@ -393,6 +394,82 @@ def test_the_history_page(march: dict[str, str], tmp_path: Path) -> None:
     assert "until 2026-03-05 09:00:00+00:00 by ben in change 4" in by_program.stdout
     assert by_program.stdout.splitlines()[-2:] == ["change 3 left 1 of 5 used", "True"]
     assert by_curl.stdout.count('"items"') == 2
+
+
+@pytest.fixture
+def shrinking(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A served pool of 5 with an upgrade that runs, and a bulk removal (change 9) that was wrong.
+
+    The file lies where `--db` looks by default.
+    """
+    clock = Clock()
+    world = World(SqliteStore(tmp_path / "fotapool.db", clock=clock), clock)
+    play = Play(world, licenses=5, name=ACCOUNT)
+    world.carry_out(play.account, Verb.REGISTER, ["990003425730524", "990000473475967"])
+    play.play("assign ABC; schedule A; start A; list B; resize 9; remove BC")
+    secrets = world.credentials.create([ACCOUNT], role=Role.ADMIN)
+    with world.serving() as url:
+        yield {
+            "FOTAPOOL_BASE_URL": url,
+            "FOTAPOOL_CLIENT_ID": secrets.client_id,
+            "FOTAPOOL_CLIENT_SECRET": secrets.client_secret,
+        }
+    world.store.close()
+
+
+def test_a_shrink_and_an_undo_from_the_readme_alone(
+    shrinking: dict[str, str], tmp_path: Path
+) -> None:
+    a, b, c = (f"{IMEIS[letter]:015d}" for letter in "ABC")
+    block = next(block for block in blocks("README.md", "sh") if "--preview" in block)
+    *_, look, undo = block.splitlines()
+    assert (look.split()[1], undo) == ("history", f"fotapool undo {ACCOUNT} 9")
+    listed = run(["bash", "-c", look], tmp_path, **shrinking).stdout.splitlines()
+    assert [listed[1].split()[at] for at in (0, 3, 6, 7)] == ["9", "remove", "2", "removed"]
+    undone = run(["bash", "-c", undo], tmp_path, **shrinking)
+    assert [line.split()[:2] for line in undone.stdout.splitlines()[1:]] == [
+        [b, "given_back"],
+        [c, "given_back"],
+    ]
+    assert undone.stderr == "change 10: 3 of 9 used\n"
+
+    shrink = "\n".join(line.replace(" 3", " 1") for line in block.splitlines()[:2])
+    done = run(["bash", "-e", "-c", shrink], tmp_path, **shrinking)
+    told = [line.split()[:2] for line in done.stdout.splitlines()]
+    assert told == [[a, "pending_oldest"], [b, "taken_oldest"]] * 2
+    assert done.stderr.splitlines() == [
+        f"account {ACCOUNT} would have 1 licenses, 2 used, 1 of them wait for upgrades to end",
+        "nothing was changed; without --preview it is done",
+        f"account {ACCOUNT} has 1 licenses, 2 used, 1 of them wait for upgrades to end",
+    ]
+
+
+def test_the_page_of_a_pools_life(shrinking: dict[str, str], tmp_path: Path) -> None:
+    resize, undo, devices = blocks("docs/how-to/pool-life.md", "sh")
+    shrink, listing, upgrade = blocks("docs/how-to/pool-life.md", "python")
+    assert undo.splitlines() == [
+        f"fotapool undo {ACCOUNT} 4 --preview",
+        f"fotapool undo {ACCOUNT} 4",
+    ]
+
+    def program(text: str) -> list[str]:
+        return run(
+            [sys.executable, "-W", "error", "-c", text], tmp_path, **shrinking
+        ).stdout.splitlines()
+
+    assert run(["bash", "-e", "-c", resize], tmp_path, **shrinking).stdout == ""
+    undone = run(["bash", "-c", undo.replace(" 4", " 9")], tmp_path, **shrinking).stdout
+    assert undone.count("given_back") == 4
+    assert program(shrink) == [f"{IMEIS['A']:015d} pending_oldest", "3 of 2 used"]
+    assert program(listing) == ["1 ['990000473475967']"]
+    shrinking_back = f"fotapool admin account resize {ACCOUNT} 9"
+    run(["bash", "-c", shrinking_back], tmp_path, **shrinking)
+    assign = f"from fotapool import Client; Client().pool.assign('{ACCOUNT}', ['990003425730524'])"
+    program(assign)
+    assert program(upgrade) == ["upgrade_running", "upgraded"]
+    done = run(["bash", "-e", "-c", devices], tmp_path, **shrinking)
+    assert done.stdout.startswith(f"account {ACCOUNT}: 1 devices left, 1 licenses freed")
+    assert "990003425730524" not in done.stdout
 
 
 def test_the_tutorial(tmp_path: Path) -> None:
