@@ -546,7 +546,7 @@ def test_a_replay_needs_the_rights_of_today(scene: Scene, operator: Login) -> No
     assert again(scene.foreign) == (400, None)
     assert again(scene.logins[Role.ADMIN]) == (200, "true")
     scene.world.store.write(
-        lambda tx: tx._connection.execute("UPDATE account SET active = 0")
+        lambda tx: tx._connection.write("UPDATE account SET active = 0")
     ).result()
     assert again(operator) == (200, "true")
     scene.world.credentials.revoke(operator.secrets.username)

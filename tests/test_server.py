@@ -379,7 +379,7 @@ def test_beyond_what_may_wait_the_answer_is_503_and_nothing_is_done(
         stuck = Stuck(login.world)
         waiting = [pool.submit(ask, url, "POST", ASSIGN, body, login.headers) for _ in range(4)]
         deadline = time.monotonic() + 10
-        while login.world.store._group._queue.qsize() < 4 and time.monotonic() < deadline:
+        while len(login.world.store._group._waiting) < 4 and time.monotonic() < deadline:
             time.sleep(0.01)
         status, headers, told = ask(url, "POST", ASSIGN, body, login.headers)
         stuck.release.set()
@@ -445,7 +445,7 @@ def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(
 
 def test_damage_is_500_and_no_reason_to_wait(login: Login) -> None:
     def drop(tx: Any) -> None:
-        tx._connection.execute("DROP TABLE license")
+        tx._connection.write("DROP TABLE license")
 
     login.world.store.write(drop).result()
     with login.world.serving() as url, login.client(url, max_retries=0) as client:
@@ -558,7 +558,7 @@ def test_stopping_waits_for_what_is_under_way(file_login: Login) -> None:
         with login.world.serving() as url:
             stuck = Stuck(login.world)
             waiting = pool.submit(ask, url, "POST", ASSIGN, assign_body(A), login.headers)
-            while login.world.store._group._queue.qsize() < 1:
+            while len(login.world.store._group._waiting) < 1:
                 time.sleep(0.01)
             threading.Timer(0.5, stuck.release.set).start()
         assert waiting.result(20)[0] == 200
@@ -574,7 +574,7 @@ def test_a_write_still_waiting_when_the_grace_is_over_is_told_to_be_unknown(
         with login.world.serving() as url:
             stuck = Stuck(login.world)
             waiting = pool.submit(ask, url, "POST", ASSIGN, assign_body(A), login.headers)
-            while login.world.store._group._queue.qsize() < 1:
+            while len(login.world.store._group._waiting) < 1:
                 time.sleep(0.01)
         status, headers, told = waiting.result(20)
         stuck.release.set()

@@ -24,6 +24,7 @@ from fotapool.store import (
     statements_life,
 )
 from fotapool.store import sqlite_file as file_module
+from fotapool.store.dialect import SQLITE
 from fotapool.store.sqlite_file import MIGRATIONS, Migration
 from test_store import assign, check_books, submit_all
 from world import ACCOUNT, Clock, World, imeis
@@ -293,9 +294,9 @@ def all_statements() -> dict[str, str]:
             and re.search(r"\b(SELECT|INSERT|UPDATE|DELETE)\b", value)
             and not name.startswith("_")  # a part that statements share
         ):
-            found[name] = value
+            found[name] = SQLITE.render(value)
         elif isinstance(value, dict) and not name.startswith("__"):
-            found |= {f"{name}[{key}]": text for key, text in value.items()}
+            found |= {f"{name}[{key}]": SQLITE.render(text) for key, text in value.items()}
     return found
 
 
@@ -336,6 +337,7 @@ def test_the_schema_has_only_tables_of_the_two_kinds(small_world: World) -> None
 #  statement           arguments                    what is sought in which table
 PLANS: list[tuple[str, tuple[object, ...], set[str]]] = [
     ("ACCOUNT",          (1,),                        {"account account=?"}),
+    ("ACCOUNT_LOCKED",   (1,),                        {"account account=?"}),
     ("ACCOUNT_UPDATE",   (1,) * 13,                   {"account account=?"}),
     ("FACTS",            ("[1]", 1, 1),               {"device account=? AND imei=?", "license account=? AND imei=?"}),
     ("LICENSE_DELETE",   (1, "[1]"),                  {"license account=? AND imei=?"}),
@@ -401,7 +403,7 @@ def test_what_a_statement_seeks(
     small_world: World, name: str, arguments: tuple[object, ...], sought: set[str]
 ) -> None:
     plan = small_world.store._writer.execute(
-        "EXPLAIN QUERY PLAN " + STATEMENTS[name], arguments
+        "EXPLAIN QUERY PLAN " + all_statements()[name], arguments
     ).fetchall()
     steps = [re.match(rf"(SEARCH|SCAN) ({'|'.join(POOL)})\b", step) and step for *_, step in plan]
     touched = [step for step in steps if step]

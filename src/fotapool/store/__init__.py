@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from fotapool.model import Clock, ConfigurationError, NotFound
+from fotapool.store.snapshot import StoredSnapshot
 from fotapool.store.sqlite import SqliteStore
-from fotapool.store.sqlite_errors import errors_mapped
+from fotapool.store.sqlite_connection import in_snapshot
 from fotapool.store.sqlite_file import opened_for_reading, sole_server
-from fotapool.store.sqlite_snapshot import SqliteSnapshot, in_snapshot
 
 __all__ = ["Reader", "SqliteStore", "open_store", "opened_reader", "sole_server"]
 
@@ -27,10 +27,9 @@ class Reader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def read(self, job: Callable[[SqliteSnapshot], T]) -> T:
+    def read(self, job: Callable[[StoredSnapshot], T]) -> T:
         """Run a job that only reads, in one snapshot. Raises StoreError."""
-        with errors_mapped():
-            return in_snapshot(self._connection, job)
+        return in_snapshot(self._connection, job)
 
 
 @contextmanager

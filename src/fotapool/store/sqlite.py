@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 from fotapool.model import Change, Clock, Command, Refused
 from fotapool.store.group import GroupCommit, Job, Write
+from fotapool.store.snapshot import StoredSnapshot
+from fotapool.store.sqlite_connection import SqliteConnection, in_snapshot
 from fotapool.store.sqlite_errors import errors_mapped
 from fotapool.store.sqlite_file import (
     MIGRATIONS,
@@ -24,8 +26,7 @@ from fotapool.store.sqlite_file import (
     open_connection,
     prepare_file,
 )
-from fotapool.store.sqlite_snapshot import SqliteSnapshot, in_snapshot
-from fotapool.store.sqlite_tx import SqliteTx
+from fotapool.store.tx import StoredTx
 
 T = TypeVar("T")
 
@@ -51,23 +52,23 @@ class SqliteStore:
         if path is None:
             for migration in migrations:
                 migration.apply(self._writer, clock)
-        self._group: GroupCommit[SqliteTx] = GroupCommit(self._transaction)
+        self._group: GroupCommit[StoredTx] = GroupCommit(self._transaction, _was_committed)
 
     def submit(
         self,
         command: Command,
-        apply: Callable[[SqliteTx, Sequence[Command]], Sequence[Change | Refused]],
+        apply: Callable[[StoredTx, Sequence[Command]], Sequence[Change | Refused]],
     ) -> Future[Change]:
-        entry: Write[SqliteTx] = Write(_uncancellable(), command, apply)
+        entry: Write[StoredTx] = Write(_uncancellable(), command, apply)
         self._group.put(entry)
         return entry.future
 
-    def write(self, job: Callable[[SqliteTx], T]) -> Future[T]:
-        entry: Job[SqliteTx] = Job(_uncancellable(), job)
+    def write(self, job: Callable[[StoredTx], T]) -> Future[T]:
+        entry: Job[StoredTx] = Job(_uncancellable(), job)
         self._group.put(entry)
         return entry.future
 
-    def read(self, job: Callable[[SqliteSnapshot], T]) -> T:
+    def read(self, job: Callable[[StoredSnapshot], T]) -> T:
         """Run a job that only reads, on this thread, in one snapshot. Raises StoreError."""
         with self._reading() as connection:
             return in_snapshot(connection, job)
@@ -84,35 +85,39 @@ class SqliteStore:
         self._writer.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[SqliteTx]:
-        with self._memory_lock, errors_mapped():
-            self._writer.execute("BEGIN IMMEDIATE")
+    def _transaction(self) -> Iterator[StoredTx]:
+        connection = SqliteConnection(self._writer)
+        with self._memory_lock:
+            connection.write("BEGIN IMMEDIATE")
             try:
-                yield SqliteTx(self._writer)
-                self._writer.execute("COMMIT")
+                yield StoredTx(connection)
+                connection.write("COMMIT")
             except BaseException:
-                # Disk full and I/O errors end the transaction by themselves.
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                if connection.alive:
+                    connection.write("ROLLBACK")
                 raise
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if self.path is None:
-            with self._memory_lock, errors_mapped():
+            with self._memory_lock:
                 yield self._writer
             return
-        with errors_mapped():
-            connection = self._idle.pop() if self._idle else self._open_reader()
-            try:
-                yield connection
-            finally:
-                self._idle.append(connection)
+        connection = self._idle.pop() if self._idle else self._open_reader()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
 
     def _open_reader(self) -> sqlite3.Connection:
-        connection = open_connection(self.path)
-        connection.execute("PRAGMA query_only = 1")
+        with errors_mapped():
+            connection = open_connection(self.path)
+            connection.execute("PRAGMA query_only = 1")
         return connection
+
+
+def _was_committed(_change: Change) -> bool:
+    raise AssertionError("an embedded database tells what became of a COMMIT")
 
 
 def _uncancellable() -> Future[Any]:

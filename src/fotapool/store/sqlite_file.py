@@ -14,6 +14,7 @@ from typing import IO
 
 from fotapool.model import Clock, StoreDamaged, StoreUnusable
 from fotapool.store import statements_directory as sql
+from fotapool.store.dialect import SQLITE
 from fotapool.store.sqlite_errors import errors_mapped, is_damage, read_text
 
 SQLITE_VERSION_MIN = (3, 38, 0)
@@ -24,7 +25,6 @@ BUSY_TIMEOUT_S = 10.0
 
 _HEADER_SIZE = 100
 _MAGIC = b"SQLite format 3\x00"
-_DIALECT = {"integer": "INTEGER", "bytes": "BLOB", "clustered": "WITHOUT ROWID, STRICT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,7 @@ class Migration:
 
     def apply(self, connection: sqlite3.Connection, clock: Clock) -> None:
         """Run the step and note it, in one transaction."""
-        text = self.text
-        for hole, word in _DIALECT.items():
-            text = text.replace("{" + hole + "}", word)
+        text = SQLITE.render(self.text)
         connection.execute("BEGIN IMMEDIATE")
         try:
             if _version(connection) < self.number:
