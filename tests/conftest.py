@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 import described
+import postgres
 from fotapool.api import Api, Reply, Request
 from fotapool.server.shell import Logged
-from fotapool.store import SqliteStore
+from fotapool.store import SqliteStore, open_store
+from postgres import Databases
 from world import Clock, World
 
 FORBID_SKIPS = "FOTAPOOL_FORBID_SKIPS"
-KEPT_VARIABLES = {"FOTAPOOL_SOAK", FORBID_SKIPS}
+KEPT_VARIABLES = {"FOTAPOOL_SOAK", FORBID_SKIPS, postgres.NAMED}
 
 heavy_seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -27,10 +29,31 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Databases]:
+    """A PostgreSQL server, whose databases tests may have one after another."""
+    if lacking := postgres.missing():
+        pytest.skip(f"{', '.join(lacking)} is not on this machine")
+    # What survives a killed process is tested with servers of their own, which sync.
+    with postgres.server(fsync="off") as url:
+        databases = Databases(url)
+        yield databases
+        databases.drop_all()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Databases) -> Iterator[str]:
+    """A database with the schema in it and nothing else."""
+    with postgres_server.empty() as url:
+        yield url
+
+
+@pytest.fixture(params=["file", "memory", "postgres"])
 def world(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[World]:
-    """A fresh world, once on a file and once in memory."""
-    store = SqliteStore(tmp_path / "pool.db" if request.param == "file" else None, clock=clock)
+    """A fresh world, once on a file, once in memory, and once on PostgreSQL."""
+    urls = {"file": f"sqlite:///{tmp_path}/pool.db", "memory": "sqlite:///:memory:"}
+    url = urls.get(request.param) or request.getfixturevalue("postgres_url")
+    store = open_store(url, clock=clock)
     yield World(store, clock)
     store.close()
 

@@ -118,7 +118,7 @@ def start(db: str) -> tuple[subprocess.Popen[str], int]:
 def check_acknowledged(world: World, account: AccountKey, answers: Sequence[Acknowledged]) -> None:
     """Every answer that a client got must stand in the ledger, to the item."""
     for answer in answers:
-        row: Any = world.store._writer.execute(
+        row: Any = world.sqlite._writer.execute(
             "SELECT verb, devices, outcomes FROM change WHERE account = ? AND sequence = ?",
             (account.id, answer.sequence),
         ).fetchone()
@@ -166,7 +166,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_done(tmp_path: Path) -
 
         beside = open_world(path)
         check_acknowledged(beside, account, load.acknowledged)
-        changes = beside.store._writer.execute("SELECT sequence FROM account").fetchone()[0]
+        changes = beside.sqlite._writer.execute("SELECT sequence FROM account").fetchone()[0]
         beside.store.close()
         assert (
             len(load.acknowledged) <= changes - changes_before <= len(load.acknowledged) + CLIENTS

@@ -378,7 +378,7 @@ def test_a_resize_of_many_takes_the_oldest_however_they_are_found(
 
     expected = {total: told(total) for total in (0, 1, used // 2, used - 40, used - 1)}
     rows = small_world.store.read(
-        lambda s: s._connection.rows(
+        lambda s: s.connection.rows(
             "SELECT coalesce(origin_sequence, since_sequence), imei FROM license"
         )
     )

@@ -99,21 +99,21 @@ def test_a_database_that_cannot_be_written_is_not_ready_but_alive(
 ) -> None:
     monkeypatch.setattr("fotapool.server.shell.PROBE_EVERY_S", 0.0)
     with login.world.serving() as url:
-        login.world.store._writer.execute("PRAGMA query_only = 1")
+        login.world.sqlite._writer.execute("PRAGMA query_only = 1")
         status, headers, body = ask(url, "GET", "/readyz")
         assert (status, headers["retry-after"], body) == (503, "1", b'{"status":"not ready"}')
         assert ask(url, "GET", "/healthz")[0] == 200
-        login.world.store._writer.execute("PRAGMA query_only = 0")
+        login.world.sqlite._writer.execute("PRAGMA query_only = 0")
         assert ask(url, "GET", "/readyz")[0] == 200
 
 
 def test_readiness_is_asked_of_the_database_once_a_second_at_most(login: Login) -> None:
     with login.world.serving() as url:
-        before = login.world.store._writer.total_changes
+        before = login.world.sqlite._writer.total_changes
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: ask(url, "GET", "/readyz")[0], range(40)))
         assert answers == [200] * 40
-        assert login.world.store._writer.total_changes - before <= 3
+        assert login.world.sqlite._writer.total_changes - before <= 3
 
 
 def test_every_answer_has_a_request_id_and_a_sane_one_is_kept(login: Login) -> None:
@@ -409,7 +409,7 @@ def test_200_clients_with_lists_of_1000_never_see_503(login: Login) -> None:
 def test_reads_go_on_where_the_disk_takes_no_writes(file_login: Login) -> None:
     """Also when the session's last use is due to be stored."""
     login = file_login
-    store = login.world.store
+    store = login.world.sqlite
     store._writer.execute("PRAGMA query_only = 1")
     login.world.clock.advance(minutes=3)
     with login.world.serving() as url:
@@ -445,7 +445,7 @@ def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(
 
 def test_damage_is_500_and_no_reason_to_wait(login: Login) -> None:
     def drop(tx: Any) -> None:
-        tx._connection.write("DROP TABLE license")
+        tx.connection.write("DROP TABLE license")
 
     login.world.store.write(drop).result()
     with login.world.serving() as url, login.client(url, max_retries=0) as client:
@@ -462,7 +462,7 @@ def test_damage_is_500_and_no_reason_to_wait(login: Login) -> None:
 def test_a_decision_the_schema_refuses_is_500_and_nothing_is_done(
     login: Login, caplog: pytest.LogCaptureFixture
 ) -> None:
-    login.world.store._writer.execute(
+    login.world.sqlite._writer.execute(
         "CREATE TRIGGER sabotage AFTER INSERT ON license BEGIN UPDATE account SET used = total + 1; END"
     )
     with login.world.serving() as url:

@@ -18,14 +18,14 @@ from fotapool.model import ConfigurationError, StoreBusy, StoreError, StoreUnusa
 from fotapool.store import (
     SqliteStore,
     open_store,
-    sole_server,
     statements,
     statements_directory,
     statements_life,
 )
 from fotapool.store import sqlite_file as file_module
 from fotapool.store.dialect import SQLITE
-from fotapool.store.sqlite_file import MIGRATIONS, Migration
+from fotapool.store.schema import MIGRATIONS, Migration
+from fotapool.store.sqlite_file import sole_server
 from test_store import assign, check_books, submit_all
 from world import ACCOUNT, Clock, World, imeis
 
@@ -55,6 +55,7 @@ def test_a_url_names_a_path_absolute_or_not(
         open_store(url, clock=clock).close()
         assert (tmp_path / path).exists()
     store = open_store("sqlite:///:memory:", clock=clock)
+    assert isinstance(store, SqliteStore)
     assert store.path is None
     store.close()
 
@@ -236,8 +237,8 @@ def test_a_full_disk_in_the_middle_of_a_group(tmp_path: Path, clock: Clock) -> N
     """What fits is committed, what does not is refused whole, and room made is used again."""
     world = World(SqliteStore(tmp_path / "pool.db", clock=clock), clock)
     account = world.add_account(licenses=100_000, devices=imeis(20_000))
-    pages = world.store._writer.execute("PRAGMA page_count").fetchone()[0]
-    world.store._writer.execute(f"PRAGMA max_page_count = {pages + 12}")
+    pages = world.sqlite._writer.execute("PRAGMA page_count").fetchone()[0]
+    world.sqlite._writer.execute(f"PRAGMA max_page_count = {pages + 12}")
     devices = imeis(20_000)
     lists = [devices[:1], devices[1:9000], devices[9000:9001], devices[9001:], devices[9001:9002]]
 
@@ -253,7 +254,7 @@ def test_a_full_disk_in_the_middle_of_a_group(tmp_path: Path, clock: Clock) -> N
     ]
     assert all("full" in str(answer) for answer in answers if answer)
     check_books(world, account)
-    world.store._writer.execute(f"PRAGMA max_page_count = {pages * 10}")
+    world.sqlite._writer.execute(f"PRAGMA max_page_count = {pages * 10}")
     assert world.ledger.submit(assign(account, *devices[1:9000])).result(10).totals.used == 3 + 8999
     check_books(world, account)
     world.store.close()
@@ -326,7 +327,7 @@ def test_a_statement_keeps_to_one_kind_of_table(name: str) -> None:
 
 
 def test_the_schema_has_only_tables_of_the_two_kinds(small_world: World) -> None:
-    rows = small_world.store._writer.execute(
+    rows = small_world.sqlite._writer.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table'"
     ).fetchall()
 
@@ -402,7 +403,7 @@ PLANS: list[tuple[str, tuple[object, ...], set[str]]] = [
 def test_what_a_statement_seeks(
     small_world: World, name: str, arguments: tuple[object, ...], sought: set[str]
 ) -> None:
-    plan = small_world.store._writer.execute(
+    plan = small_world.sqlite._writer.execute(
         "EXPLAIN QUERY PLAN " + all_statements()[name], arguments
     ).fetchall()
     steps = [re.match(rf"(SEARCH|SCAN) ({'|'.join(POOL)})\b", step) and step for *_, step in plan]

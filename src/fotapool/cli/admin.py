@@ -29,7 +29,7 @@ from fotapool.model import AccountKey, Credential, Role
 
 if TYPE_CHECKING:
     from fotapool.auth import Credentials, Secrets
-    from fotapool.store import SqliteStore
+    from fotapool.store import GroupedStore
 
 
 @click.group()
@@ -136,7 +136,7 @@ def revoke_credential(name: str, db: str, json: bool) -> None:
     _emit_state(name, "revoked", json)
 
 
-def _credentials(store: SqliteStore) -> Credentials:
+def _credentials(store: GroupedStore) -> Credentials:
     from fotapool.auth import Credentials
 
     return Credentials(store, clock=clock, random=os.urandom)

@@ -25,7 +25,7 @@ from fotapool.cli._options import (
 from fotapool.server.settings import Settings
 
 if TYPE_CHECKING:
-    from fotapool.store import SqliteStore
+    from fotapool.store import GroupedStore
 
 _SOURCES = {
     ParameterSource.COMMANDLINE: "command line",
@@ -92,7 +92,7 @@ def _serve(db: str, settings: Settings, json: bool) -> None:
         store.close()
 
 
-def _announce(url: str, db: str, store: SqliteStore, settings: Settings, json: bool) -> None:
+def _announce(url: str, db: str, store: GroupedStore, settings: Settings, json: bool) -> None:
     if not settings.loopback_only and not settings.ssl_certfile:
         note(
             f"warning: {settings.host} can be reached from other machines, and secrets cross the "

@@ -14,7 +14,7 @@ class StoredDirectory:
     """What auth's `Directory` promises, on one connection."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._rows = connection.rows
         self._array = connection.array
 
@@ -45,13 +45,13 @@ class StoredDirectory:
             credential.password_hash,
             credential.created_at_ms,
         )
-        self._connection.write_each(
+        self.connection.write_each(
             sql.GRANT_INSERT, [(credential_id, account.id) for account in accounts]
         )
         return int(credential_id)
 
     def save_credential(self, credential: Credential) -> None:
-        self._connection.write(
+        self.connection.write(
             sql.CREDENTIAL_UPDATE,
             credential.client_secret_hash,
             credential.password_hash,
@@ -70,36 +70,36 @@ class StoredDirectory:
         return Token(*rows[0]) if rows else None
 
     def save_token(self, token: Token) -> None:
-        self._connection.write(
+        self.connection.write(
             sql.TOKEN_UPSERT, token.credential_id, token.hash, token.nonce, token.expires_at_ms
         )
 
     def drop_token(self, credential_id: int) -> None:
-        self._connection.write(sql.TOKEN_DELETE, credential_id)
+        self.connection.write(sql.TOKEN_DELETE, credential_id)
 
     def find_session(self, session_hash: bytes) -> Session | None:
         rows = self._rows(sql.SESSION, session_hash)
         return Session(*rows[0]) if rows else None
 
     def add_session(self, session: Session) -> None:
-        self._connection.write(
+        self.connection.write(
             sql.SESSION_INSERT, session.hash, session.credential_id, session.used_at_ms
         )
 
     def touch_session(self, session_hash: bytes, used_at_ms: int) -> None:
-        self._connection.write(sql.SESSION_TOUCH, used_at_ms, session_hash, used_at_ms)
+        self.connection.write(sql.SESSION_TOUCH, used_at_ms, session_hash, used_at_ms)
 
     def drop_session(self, session_hash: bytes) -> None:
-        self._connection.write(sql.SESSION_DELETE, session_hash)
+        self.connection.write(sql.SESSION_DELETE, session_hash)
 
     def drop_sessions(self, credential_id: int) -> None:
-        self._connection.write(sql.SESSIONS_DELETE, credential_id)
+        self.connection.write(sql.SESSIONS_DELETE, credential_id)
 
     def forget_sessions(self, used_before_ms: int) -> None:
-        self._connection.write(sql.SESSIONS_FORGET, used_before_ms)
+        self.connection.write(sql.SESSIONS_FORGET, used_before_ms)
 
     def beat(self, process: int, at_ms: int) -> None:
-        self._connection.write(sql.HEARTBEAT, process, at_ms)
+        self.connection.write(sql.HEARTBEAT, process, at_ms)
 
 
 def _credential(row: Any) -> Credential:

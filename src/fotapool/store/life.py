@@ -58,7 +58,7 @@ class StoredLife(StoredDirectory):
 
     def held_since(self, account_id: int, until: int) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
-        for origin, imei in self._connection.each(sql.HELD_SINCE, account_id, until):
+        for origin, imei in self.connection.each(sql.HELD_SINCE, account_id, until):
             found.setdefault(origin, []).append(imei)
         return found
 
@@ -99,7 +99,7 @@ class StoredLife(StoredDirectory):
         return dict(self._rows(sql.GRANTED_AFTER, *named, *named))
 
     def _set(self, value: Any) -> frozenset[int]:
-        return frozenset(self._connection.numbers(value))
+        return frozenset(self.connection.numbers(value))
 
 
 def bound(value: int | None, sign: int) -> int:

@@ -83,7 +83,7 @@ class StoredSnapshot(StoredLife):
         if not rows:
             raise NotFound(f"account {account.name} is not in this database")
         total, used, overhang, sequence, known, *columns = rows[0]
-        imeis, times = map(self._connection.numbers, columns)
+        imeis, times = map(self.connection.numbers, columns)
         return Page(
             account=account,
             totals=Totals(total, used, overhang),
@@ -135,7 +135,7 @@ class StoredSnapshot(StoredLife):
         device = None if wanted.imei is None else wanted.imei.to_bytes(8, "big")
         asked = (account.id, sequences.start, sequences.stop - 1, verb, wanted.actor)
         statement = sql.ENTRIES_NEWEST if newest_first else sql.ENTRIES_OLDEST
-        rows = self._connection.each(statement, *asked, outcome, outcome, device, device)
+        rows = self.connection.each(statement, *asked, outcome, outcome, device, device)
         entries = (_entry(account, row) for row in rows)
         return list(islice((entry for entry in entries if self._fits(entry, wanted)), count))
 
@@ -189,7 +189,7 @@ class StoredSnapshot(StoredLife):
         return self._examined(row, count)
 
     def damage(self) -> str:
-        return self._connection.damage()
+        return self.connection.damage()
 
     def _page_rows(self, account_id: int, cursor: Cursor, count: int) -> Sequence[Any]:
         if cursor.offset is not None:
@@ -201,7 +201,7 @@ class StoredSnapshot(StoredLife):
     def _examined(self, row: Any, count: int) -> Examined:
         imeis, times, looked_at, last = row
         until = last if looked_at == count else None
-        numbers = self._connection.numbers
+        numbers = self.connection.numbers
         return Examined(numbers(imeis), numbers(times), until)
 
 

@@ -89,6 +89,17 @@ class SqliteConnection:
         return self.raw.in_transaction
 
 
+class SqliteReader:
+    """A database opened for reading alone: it changes nothing, and a writer may go on."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def read(self, job: Callable[[StoredSnapshot], T]) -> T:
+        """Run a job that only reads, in one snapshot. Raises StoreError."""
+        return in_snapshot(self._raw, job)
+
+
 def in_snapshot(raw: sqlite3.Connection, job: Callable[[StoredSnapshot], T]) -> T:
     """Run a job that only reads; all it sees is of one moment."""
     connection = SqliteConnection(raw)

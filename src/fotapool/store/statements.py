@@ -183,6 +183,11 @@ SELECT coalesce(sum(length(outcomes)), 0) FROM change
 WHERE account = ? AND sequence {among}
 """
 
+# From the sequence it was to have: later changes only are looked at.
+CHANGE_OF_REQUEST = """
+SELECT hash FROM change WHERE account = ? AND sequence >= ? AND request_id = ?
+"""
+
 DEVICES_OF = "SELECT devices, outcomes FROM change WHERE account = ? AND sequence = ?"
 
 TIME_OF = "SELECT at_ms FROM change WHERE account = ? AND sequence = ?"

@@ -12,6 +12,7 @@ from fotapool.model import (
     Change,
     IdempotencyKey,
     KeyUse,
+    NotFound,
     PurchaseType,
     Step,
     UpgradePlan,
@@ -35,35 +36,35 @@ class StoredTx(StoredSnapshot):
     def grant(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
         if len(imeis) <= FEW:
             rows = [(account_id, imei, at_ms, sequence) for imei in imeis]
-            self._connection.write_each(sql.LICENSE_INSERT_ONE, rows, rows=len(imeis))
+            self.connection.write_each(sql.LICENSE_INSERT_ONE, rows, rows=len(imeis))
         else:
             named = self._array(sorted(imeis))
             granted = account_id, at_ms, sequence, named
-            self._connection.write(sql.LICENSE_INSERT, *granted, rows=len(imeis))
+            self.connection.write(sql.LICENSE_INSERT, *granted, rows=len(imeis))
         if imeis:
-            self._connection.write(sql.GRANTED_INSERT, account_id, sequence, len(imeis))
+            self.connection.write(sql.GRANTED_INSERT, account_id, sequence, len(imeis))
 
     def remove(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
         for some in _batches(imeis):
             named = self._array(some)
             left = self._rows(sql.GRANTED_TAKE, account_id, named, account_id)
-            self._connection.write_each(
+            self.connection.write_each(
                 sql.GRANTED_DELETE, [(account_id, of) for of, held in left if not held]
             )
             ended = at_ms, sequence, account_id, named
-            self._connection.write(sql.SPAN_INSERT, *ended, rows=len(some))
-            self._connection.write(sql.LICENSE_DELETE, account_id, named, rows=len(some))
+            self.connection.write(sql.SPAN_INSERT, *ended, rows=len(some))
+            self.connection.write(sql.LICENSE_DELETE, account_id, named, rows=len(some))
 
     def give_back(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
         for some in _batches(imeis):
             named = self._array(some)
             given = at_ms, sequence, named, account_id, account_id
-            self._connection.write(life.LICENSE_GIVE_BACK, *given, rows=len(some))
-            self._connection.write(life.GRANTED_GIVE_BACK, account_id, account_id, named)
+            self.connection.write(life.LICENSE_GIVE_BACK, *given, rows=len(some))
+            self.connection.write(life.GRANTED_GIVE_BACK, account_id, account_id, named)
 
     def register(self, account_id: int, imeis: Sequence[int]) -> None:
         named = self._array(sorted(imeis))
-        self._connection.write(sql.DEVICE_UPSERT, account_id, named, rows=len(imeis))
+        self.connection.write(sql.DEVICE_UPSERT, account_id, named, rows=len(imeis))
 
     def leave(self, account_id: int, imeis: Sequence[int]) -> None:
         self._write(life.DEVICE_LEAVE, account_id, imeis)
@@ -73,12 +74,12 @@ class StoredTx(StoredSnapshot):
     ) -> None:
         named = self._array(imeis)
         plan_id = None if plan is None else plan.id
-        self._connection.write(life.UPGRADE_SCHEDULE, plan_id, account_id, named, rows=len(imeis))
+        self.connection.write(life.UPGRADE_SCHEDULE, plan_id, account_id, named, rows=len(imeis))
         if plan is not None:
-            self._connection.write(life.UPGRADE_ITEMS_INSERT, account_id, plan.id, sequence, named)
+            self.connection.write(life.UPGRADE_ITEMS_INSERT, account_id, plan.id, sequence, named)
 
     def open_upgrade(self, account_id: int, plan: UpgradePlan, sequence: int) -> None:
-        self._connection.write(
+        self.connection.write(
             life.UPGRADE_INSERT,
             account_id,
             plan.id,
@@ -92,18 +93,16 @@ class StoredTx(StoredSnapshot):
     def step(self, account_id: int, imeis: Sequence[int], step: Step, sequence: int) -> None:
         for some in _batches(imeis):
             named = self._array(some)
-            self._connection.write(
-                life.UPGRADE_ITEMS_STEP, int(step), account_id, named, account_id
-            )
+            self.connection.write(life.UPGRADE_ITEMS_STEP, int(step), account_id, named, account_id)
             if step is Step.RUNNING:
-                self._connection.write(life.UPGRADE_START, account_id, named, rows=len(some))
+                self.connection.write(life.UPGRADE_START, account_id, named, rows=len(some))
             else:
                 ended = sequence if step is Step.FINISHED else None, account_id, named
-                self._connection.write(life.UPGRADE_END, *ended, rows=len(some))
+                self.connection.write(life.UPGRADE_END, *ended, rows=len(some))
 
     def pend(self, account_id: int, imeis: Sequence[int], sequence: int) -> None:
         named = self._array(imeis)
-        self._connection.write(life.PENDING_INSERT, account_id, sequence, named, rows=len(imeis))
+        self.connection.write(life.PENDING_INSERT, account_id, sequence, named, rows=len(imeis))
 
     def release(self, account_id: int, imeis: Sequence[int]) -> None:
         self._write(life.PENDING_DELETE, account_id, imeis)
@@ -111,17 +110,17 @@ class StoredTx(StoredSnapshot):
     def list_candidates(self, account_id: int, imeis: Sequence[int], sequence: int) -> None:
         named = self._array(imeis)
         listed = account_id, sequence, named
-        self._connection.write(life.CANDIDATES_INSERT, *listed, rows=len(imeis))
+        self.connection.write(life.CANDIDATES_INSERT, *listed, rows=len(imeis))
 
     def unlist_candidates(self, account_id: int, imeis: Sequence[int]) -> None:
         for some in _batches(imeis):
             self._write(life.CANDIDATES_DELETE, account_id, some)
 
     def clear_candidates(self, account_id: int) -> None:
-        self._connection.write(life.CANDIDATES_CLEAR, account_id)
+        self.connection.write(life.CANDIDATES_CLEAR, account_id)
 
     def key_uses(self, account_id: int, day: int, texts: Sequence[str]) -> dict[str, KeyUse]:
-        asked = account_id, day, account_id, day, self._connection.texts(texts)
+        asked = account_id, day, account_id, day, self.connection.texts(texts)
         return {text: KeyUse(*use) for text, *use in self._rows(sql.KEYS, *asked)}
 
     def keep_keys(
@@ -131,18 +130,18 @@ class StoredTx(StoredSnapshot):
             (account_id, day, key.text, key.fingerprint, sequence, answer)
             for key, sequence, answer in used
         ]
-        self._connection.write_each(sql.KEY_INSERT, rows)
+        self.connection.write_each(sql.KEY_INSERT, rows)
 
     def forget_keys(self, account_id: int, day: int, count: int) -> None:
-        self._connection.write(
+        self.connection.write(
             sql.KEYS_FORGET, account_id, day, account_id, account_id, account_id, count
         )
 
     def append(self, changes: Sequence[Change]) -> None:
-        self._connection.write_each(sql.CHANGE_INSERT, map(_change_row, changes))
+        self.connection.write_each(sql.CHANGE_INSERT, map(_change_row, changes))
 
     def save(self, account: Account) -> None:
-        self._connection.write(
+        self.connection.write(
             sql.ACCOUNT_UPDATE,
             account.totals.total,
             account.totals.used,
@@ -164,21 +163,30 @@ class StoredTx(StoredSnapshot):
         if self._rows(directory.ACCOUNT_BY_NAME, name):
             raise AlreadyExists(f"account {name} exists already")
         ((account_id,),) = self._rows(directory.ACCOUNT_NAME_INSERT, name)
-        self._connection.write(sql.ACCOUNT_INSERT, account_id, purchase_type.value, b"")
+        self.connection.write(sql.ACCOUNT_INSERT, account_id, purchase_type.value, b"")
         return AccountKey(account_id, name)
+
+    def holds(self, change: Change) -> bool:
+        """Whether a change is there, once no other transaction holds its account."""
+        try:
+            self.account(change.account.id)
+        except NotFound:
+            return False
+        asked = change.account.id, change.sequence, change.request_id
+        return bool(self._rows(sql.CHANGE_OF_REQUEST, *asked))
 
     def _write(self, statement: str, account_id: int, imeis: Sequence[int]) -> None:
         named = self._array(imeis)
-        self._connection.write(statement, account_id, named, rows=len(imeis))
+        self.connection.write(statement, account_id, named, rows=len(imeis))
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Undo what is done inside if it fails, and nothing else."""
-        return self._connection.savepoint()
+        return self.connection.savepoint()
 
     @property
     def alive(self) -> bool:
         """False once the engine has thrown the transaction away by itself."""
-        return self._connection.alive
+        return self.connection.alive
 
 
 def _batches(imeis: Sequence[int]) -> Iterator[Sequence[int]]:
