@@ -14,12 +14,14 @@ import described
 import postgres
 from fotapool.api import Api, Reply, Request
 from fotapool.server.shell import Logged
-from fotapool.store import SqliteStore, open_store
+from fotapool.store import open_store
 from postgres import Databases
 from world import Clock, World
 
 FORBID_SKIPS = "FOTAPOOL_FORBID_SKIPS"
-KEPT_VARIABLES = {"FOTAPOOL_SOAK", FORBID_SKIPS, postgres.NAMED}
+ENGINE = "FOTAPOOL_TEST_ENGINE"
+"""`postgres`: every test that does not say otherwise runs there (`make soak` sets it)."""
+KEPT_VARIABLES = {"FOTAPOOL_SOAK", FORBID_SKIPS, ENGINE, postgres.NAMED}
 
 heavy_seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -59,9 +61,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Itera
 
 
 @pytest.fixture
-def small_world(clock: Clock) -> Iterator[World]:
-    """A fresh world in memory, where it does not matter which."""
-    store = SqliteStore(None, clock=clock)
+def small_world(request: pytest.FixtureRequest, clock: Clock) -> Iterator[World]:
+    """A fresh world where it does not matter which: in memory, or where `ENGINE` says."""
+    url = "sqlite:///:memory:"
+    if os.environ.get(ENGINE) == "postgres" and not request.node.get_closest_marker("sqlite"):
+        url = request.getfixturevalue("postgres_url")
+    store = open_store(url, clock=clock)
     yield World(store, clock)
     store.close()
 

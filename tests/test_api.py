@@ -689,12 +689,15 @@ def test_tokens_that_died_of_age(operator: Login) -> None:
 def test_the_ledger_knows_who_did_it(operator: Login) -> None:
     operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [A]})
 
-    rows = operator.world.sqlite._writer.execute(
-        "SELECT actor, verb FROM change ORDER BY sequence DESC LIMIT 1"
-    ).fetchall()
-    assert rows == [(operator.secrets.name, 3)]
+    rows = operator.world.store.read(
+        lambda snapshot: snapshot.connection.rows(
+            "SELECT actor, verb FROM change ORDER BY sequence DESC LIMIT 1"
+        )
+    )
+    assert list(rows) == [(operator.secrets.name, 3)]
 
 
+@pytest.mark.sqlite
 def test_a_store_that_cannot_is_503_with_retry_after(operator: Login) -> None:
     operator.world.sqlite._writer.execute("PRAGMA query_only = 1")
 

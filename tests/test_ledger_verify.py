@@ -152,6 +152,7 @@ TOUCHED = [
 ]  # fmt: skip
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("statement", "sequence", "code", "imei"), TOUCHED)
 def test_whatever_is_touched_is_found(
     small_world: World, statement: str, sequence: int, code: str, imei: int | None

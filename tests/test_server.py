@@ -94,6 +94,7 @@ def test_health_needs_no_login_and_tells_nothing(login: Login) -> None:
         assert ask(url, "POST", "/healthz", b"")[0] == 405
 
 
+@pytest.mark.sqlite
 def test_a_database_that_cannot_be_written_is_not_ready_but_alive(
     login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_database_that_cannot_be_written_is_not_ready_but_alive(
         assert ask(url, "GET", "/readyz")[0] == 200
 
 
+@pytest.mark.sqlite
 def test_readiness_is_asked_of_the_database_once_a_second_at_most(login: Login) -> None:
     with login.world.serving() as url:
         before = login.world.sqlite._writer.total_changes
@@ -443,6 +445,7 @@ def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(
     assert headers["x-request-id"] in TextLines().format(failure)
 
 
+@pytest.mark.sqlite
 def test_damage_is_500_and_no_reason_to_wait(login: Login) -> None:
     def drop(tx: Any) -> None:
         tx.connection.write("DROP TABLE license")
@@ -459,6 +462,7 @@ def test_damage_is_500_and_no_reason_to_wait(login: Login) -> None:
         assert caught.value.error_code == "INTERNAL_SYSTEM_ERROR"
 
 
+@pytest.mark.sqlite
 def test_a_decision_the_schema_refuses_is_500_and_nothing_is_done(
     login: Login, caplog: pytest.LogCaptureFixture
 ) -> None:

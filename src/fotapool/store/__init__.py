@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -47,18 +47,16 @@ def opened_reader(url: str) -> Iterator[Reader]:
     version, StoreDamaged for one that cannot be read.
     """
     if is_postgres(url):
-        with closing(open_store(url, clock=_no_clock)) as store:
-            yield store
+        with _postgres_extra():
+            from fotapool.store import postgres
+        with postgres.opened_reader(url) as reader:
+            yield reader
         return
     path = _path(url)
     if path is None or not path.exists():
         raise NotFound(f"there is no database at {url}; name it with --db")
     with opened_for_reading(path) as connection:
         yield SqliteReader(connection)
-
-
-def _no_clock() -> int:
-    raise AssertionError("a reader writes nothing, so that it needs no time")
 
 
 def open_store(url: str, *, clock: Clock) -> GroupedStore:

@@ -21,7 +21,7 @@ from fotapool.store.group import GroupCommit
 from fotapool.store.grouped import GroupedStore
 from fotapool.store.postgres_connection import PostgresConnection
 from fotapool.store.postgres_errors import in_our_words
-from fotapool.store.postgres_schema import check_schema, configure, connecting
+from fotapool.store.postgres_schema import check_schema, configure, connected, connecting
 from fotapool.store.snapshot import StoredSnapshot
 from fotapool.store.tx import StoredTx
 
@@ -147,6 +147,31 @@ class PostgresStore(GroupedStore):
             self._pool.putconn(raw)
             if lost:
                 self._pool.check()
+
+
+class PostgresReader:
+    """A connection for reading alone; what cannot be read leaves the rest to be read."""
+
+    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+        self._raw = raw
+
+    def read(self, job: Callable[[StoredSnapshot], T]) -> T:
+        """Run a job that only reads, in one snapshot. Raises StoreError."""
+        connection = PostgresConnection(self._raw)
+        try:
+            connection.write(_BEGIN_SNAPSHOT)
+            connection.forgive()
+            return job(StoredSnapshot(connection))
+        finally:
+            connection.abandon()
+
+
+@contextmanager
+def opened_reader(url: str) -> Iterator[PostgresReader]:
+    """Open a database for reading alone. Raises StoreUnusable."""
+    check_schema(url)
+    with connected(url) as raw:
+        yield PostgresReader(raw)
 
 
 def _commit(raw: psycopg.Connection[Any]) -> None:

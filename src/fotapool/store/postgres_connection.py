@@ -69,12 +69,21 @@ class PostgresConnection:
         self.raw = raw
         self._pipeline = raw.pipeline()
         self._sent: list[tuple[list[psycopg.Cursor[Any]], int]] | None = []
+        self._forgives = False
         self._pipeline.__enter__()
+
+    def forgive(self) -> None:
+        """From here on what cannot be read leaves the rest of the snapshot to be read."""
+        self.settle()
+        self.write("SAVEPOINT sound")
+        self._forgives = True
 
     def rows(self, statement: str, *values: object) -> Sequence[Any]:
         try:
             return self._execute(statement, values).fetchall()
         except psycopg.Error as error:
+            if self._forgives and self.alive:
+                self.write("ROLLBACK TO sound")
             raise in_our_words(error) from error
 
     def each(self, statement: str, *values: object) -> Iterator[Any]:
