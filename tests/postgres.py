@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 import psycopg
 
 from fotapool.store import migrate
+from processes import children_of, kill_all
 
 NAMED = "FOTAPOOL_TEST_POSTGRES"
 """The URL of a server to use instead; it must let databases be made."""
@@ -133,12 +133,7 @@ class Cluster:
     def kill(self) -> None:
         """SIGKILL the server and every process of it, and wait until they are gone."""
         pid = int((self.data / "postmaster.pid").read_text().split()[0])
-        children = _children(pid)
-        for each in [pid, *children]:
-            _kill(each)
-        give_up_s = time.monotonic() + 20
-        while any(_is_alive(each) for each in [pid, *children]) and time.monotonic() < give_up_s:
-            time.sleep(0.01)
+        kill_all(pid, *children_of(pid))
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def promote(self) -> None:
@@ -172,28 +167,6 @@ class Cluster:
             log = self.folder / "log"
             told = log.read_text()[-2000:] if log.exists() else ""
             raise RuntimeError(f"{program} failed: {done.stdout} {done.stderr} {told}")
-
-
-def _children(pid: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(each) for each in listed.stdout.split()]
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 @dataclass

@@ -45,7 +45,8 @@ def db_option(**settings: Any) -> Callable[[F], F]:
     settings = {
         "default": DEFAULT_DB,
         "metavar": "URL",
-        "help": "The database: sqlite:/// then the path; an absolute one has four slashes.",
+        "help": "The database: sqlite:///PATH (an absolute one has four slashes), or "
+        "postgresql://USER@HOST/NAME.",
         **settings,
     }
     return option("--db", **settings)

@@ -23,6 +23,7 @@ from fotapool.cli._options import (
     output_options,
 )
 from fotapool.cli.accounts import account
+from fotapool.cli.database import back_up_database, distribute_database, migrate_database
 from fotapool.cli.devices import device
 from fotapool.cli.proof import make_checkpoint, make_signing_key, verify_ledgers
 from fotapool.model import AccountKey, Credential, Role
@@ -44,6 +45,9 @@ def credential() -> None:
 
 admin.add_command(account)
 admin.add_command(device)
+admin.add_command(migrate_database)
+admin.add_command(back_up_database)
+admin.add_command(distribute_database)
 admin.add_command(verify_ledgers)
 admin.add_command(make_checkpoint)
 admin.add_command(make_signing_key)

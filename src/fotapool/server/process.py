@@ -51,7 +51,7 @@ class Server:
         self._clock = clock
         self._random = random
 
-    def run(self, listening: socket.socket, *, started: Callable[[], None]) -> None:
+    def run(self, listening: socket.socket, *, started: Callable[[], object]) -> None:
         """Serve on this thread, the main one, until SIGTERM, Ctrl-C, or a second of either."""
         with self._prepared() as config:
             _Uvicorn(config, started).run(sockets=[listening])
@@ -102,7 +102,7 @@ class Server:
 class _Uvicorn(uvicorn.Server):
     """uvicorn, but a signal ends it quietly: it is how a server is meant to stop."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], object]) -> None:
         super().__init__(config)
         self._on_started = started
 

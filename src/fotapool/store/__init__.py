@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fotapool.model import Clock, ConfigurationError, NotFound
+from fotapool.store.backup import copy_file
 from fotapool.store.grouped import GroupedStore
 from fotapool.store.snapshot import StoredSnapshot
 from fotapool.store.sqlite import SqliteStore
@@ -19,6 +20,8 @@ __all__ = [
     "GroupedStore",
     "Reader",
     "SqliteStore",
+    "back_up",
+    "distribute",
     "is_postgres",
     "migrate",
     "open_store",
@@ -85,6 +88,32 @@ def migrate(url: str, *, clock: Clock) -> tuple[int, int]:
         return postgres_schema.migrate(url, clock=clock)
     path = _path(url)
     return (0, 0) if path is None else migrate_file(path, clock)
+
+
+def back_up(url: str, target: Path, progress: Callable[[int, int], None]) -> int:
+    """Copy a live SQLite database to a new file; gives its bytes.
+
+    `progress` is told the pages copied and their number. Raises ConfigurationError for a database
+    that is no file, NotFound, AlreadyExists, StoreError.
+    """
+    if is_postgres(url):
+        raise ConfigurationError("PostgreSQL has tools of its own: pg_dump, pg_basebackup")
+    path = _path(url)
+    if path is None or not path.exists():
+        raise NotFound(f"there is no database at {url}; name it with --db")
+    return copy_file(path, target, progress)
+
+
+def distribute(url: str) -> list[str]:
+    """Spread a PostgreSQL database over a Citus cluster by account; gives the tables moved.
+
+    Raises ConfigurationError, StoreUnusable.
+    """
+    if not is_postgres(url):
+        raise ConfigurationError("only a PostgreSQL database can be distributed; give its URL")
+    with _postgres_extra():
+        from fotapool.store import postgres_schema
+    return postgres_schema.distribute(url)
 
 
 def is_postgres(url: str) -> bool:

@@ -6,6 +6,7 @@ read by later ones (docs/reference/protocol.md R16).
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ from fotapool.store.snapshot import StoredSnapshot
 from fotapool.store.tx import StoredTx
 
 T = TypeVar("T")
+
+# What the pool warns of while a server is away, our callers are told as StoreError.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 WRITERS = 4
 CONNECTIONS_MAX = 10

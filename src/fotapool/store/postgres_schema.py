@@ -137,3 +137,52 @@ def _check_not_newer(found: int, newest: int) -> None:
             f"the database has schema {found}, made by a newer fotapool; this one knows up to "
             f"{newest}. Use the newer version; nothing was changed"
         )
+
+
+DISTRIBUTED = (
+    *("account", "device", "license", "span", "change", "idempotency"),
+    *("granted", "pending", "candidate", "upgrade", "upgrade_item"),
+)
+"""Pool tables: each account's rows together, on one node."""
+
+REFERENCE = (
+    *("account_name", "credential", "credential_account", "token", "session"),
+    *("heartbeat", "migration"),
+)
+"""Directory tables: whole, on every node."""
+
+
+def distribute(url: str) -> list[str]:
+    """Spread the tables over the nodes of a Citus cluster by account; gives those it moved.
+
+    Safe to run twice. Raises StoreUnusable where the extension is not there, or will not.
+    """
+    with connected(url) as raw:
+        if _scalar(raw, "SELECT to_regproc('create_distributed_table')") is None:
+            raise StoreUnusable(
+                "this database has no Citus: install the extension on every node, "
+                "CREATE EXTENSION citus here, and add the nodes; nothing was changed"
+            )
+        known = raw.execute(b"SELECT table_name::text FROM citus_tables").fetchall()
+        done = {name.removeprefix("public.") for (name,) in known}
+        try:
+            for table in REFERENCE:
+                if table not in done:
+                    raw.execute(b"SELECT create_reference_table($1)", (table,))
+            for table in DISTRIBUTED:
+                if table not in done:
+                    beside = "default" if table == DISTRIBUTED[0] else DISTRIBUTED[0]
+                    raw.execute(
+                        b"SELECT create_distributed_table($1, 'account', colocate_with => $2)",
+                        (table, beside),
+                    )
+        except psycopg.Error as error:
+            raise StoreUnusable(
+                f"Citus would not: {first_line(error)}; run it again once that is mended"
+            ) from error
+    return [table for table in (*REFERENCE, *DISTRIBUTED) if table not in done]
+
+
+def _scalar(raw: psycopg.Connection[Any], statement: str) -> Any:
+    row = raw.execute(statement.encode()).fetchone()
+    return row[0] if row else None

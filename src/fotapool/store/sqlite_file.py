@@ -156,6 +156,8 @@ def open_connection(path: Path | None) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    # What a long backup let the log grow to is given back to the disk afterwards.
+    connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 
