@@ -18,13 +18,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from bench.processes import children_of, wait_until
 
 from fotapool.cli import main
 from fotapool.model import DeviceList, Verb
 from fotapool.store import SqliteStore, open_store
 from fotapool.store.schema import MIGRATIONS
 from postgres import Databases
-from processes import children_of, wait_until
 from test_cli import Shell
 from test_store import check_books
 from world import ACCOUNT, Clock, World, imeis

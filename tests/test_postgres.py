@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from bench.cluster import running_cluster
 
-import postgres
 from fotapool.ledger.verify import verify
 from fotapool.model import (
     AccountKey,
@@ -234,7 +234,7 @@ def test_while_the_server_is_down_nothing_is_done_and_afterwards_all_goes_on(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_module, "CONNECTION_WAIT_S", 0.3)
-    with postgres.running_cluster() as cluster:
+    with running_cluster() as cluster:
         migrate(cluster.url, clock=clock)
         store = open_store(cluster.url, clock=clock)
         world = World(store, clock)

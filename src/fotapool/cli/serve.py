@@ -86,7 +86,6 @@ def _serve(db: str, settings: Settings, json: bool) -> None:
     from fotapool.server.workers import Workers
     from fotapool.store import is_postgres, open_store
 
-    set_up_logging(settings.log_format, settings.log_level)
     if settings.workers > 1 and not is_postgres(db):
         raise ConfigurationError(
             f"--workers {settings.workers} needs PostgreSQL: one process serves an SQLite file"
@@ -101,6 +100,7 @@ def _serve(db: str, settings: Settings, json: bool) -> None:
                 _run(store, settings, listening, announce)
                 return
             store.close()
+            set_up_logging(settings.log_format, settings.log_level)
             serve_one = partial(_serve_one, db, settings)
             Workers(serve_one, listening, settings.workers).run(announce)
 
@@ -109,10 +109,8 @@ def _serve_one(
     db: str, settings: Settings, listening: socket.socket, started: Callable[[], object]
 ) -> None:
     """What each of several processes does."""
-    from fotapool.server.log import set_up_logging
     from fotapool.store import open_store
 
-    set_up_logging(settings.log_format, settings.log_level)
     with closing(open_store(db, clock=clock)) as store:
         _run(store, settings, listening, started)
 
@@ -123,8 +121,10 @@ def _run(
     listening: socket.socket,
     started: Callable[[], object],
 ) -> None:
+    from fotapool.server.log import set_up_logging
     from fotapool.server.process import Server
 
+    set_up_logging(settings.log_format, settings.log_level)
     server = Server(store, settings, clock=clock, random=os.urandom)
     server.run(listening, started=started)
 
