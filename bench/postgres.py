@@ -33,7 +33,8 @@ PGBENCH = """
 \\set n :n + 1
 BEGIN;
 SELECT sequence + 1 AS sequence FROM account WHERE account = 1 FOR UPDATE \\gset
-SELECT count(*) AS free FROM generate_series(:first::bigint, :first::bigint + {size} - 1) AS named (imei)
+SELECT count(*) AS free
+  FROM generate_series(:first::bigint, :first::bigint + {size} - 1) AS named (imei)
   JOIN device ON device.account = 1 AND device.imei = named.imei AND device.registered = 1
   LEFT JOIN license ON license.account = 1 AND license.imei = named.imei
   WHERE license.imei IS NULL \\gset

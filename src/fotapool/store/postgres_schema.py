@@ -17,9 +17,12 @@ from fotapool.store.postgres_connection import ADAPTERS
 from fotapool.store.postgres_errors import first_line
 from fotapool.store.schema import MIGRATIONS, Migration
 
+SERVER_VERSION_MIN = 160_000
+
 _OPTIONS = {
     # Each statement seeks by a key. A plan made while a table was small must not walk it later.
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
@@ -74,6 +77,11 @@ def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     except psycopg.Error as error:
         raise StoreUnusable(f"the database cannot be reached: {first_line(error)}") from error
     with raw:
+        if raw.info.server_version < SERVER_VERSION_MIN:
+            raise StoreUnusable(
+                f"PostgreSQL {raw.info.server_version // 10_000} is too old; "
+                f"fotapool needs {SERVER_VERSION_MIN // 10_000} or newer"
+            )
         configure(raw)
         yield raw
 

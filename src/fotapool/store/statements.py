@@ -39,8 +39,8 @@ SELECT
   {list}(named.value) FILTER (WHERE device.upgraded_sequence >
     coalesce(license.origin_sequence, license.since_sequence))
 FROM {named}
-LEFT JOIN device ON device.account = ? AND device.imei = named.value
-LEFT JOIN license ON license.account = ? AND license.imei = named.value
+{left device}
+{left license}
 """
 
 LICENSE_INSERT = """
@@ -110,8 +110,8 @@ WITH
   oldest (day) AS (
     SELECT min(day) FROM idempotency WHERE account = ? AND day < (SELECT day FROM kept))
 DELETE FROM idempotency
-WHERE account = ? AND day = (SELECT day FROM oldest) AND key IN
-  (SELECT key FROM idempotency WHERE account = ? AND day = (SELECT day FROM oldest) LIMIT ?)
+WHERE account = ? AND day = (SELECT day FROM oldest) AND key {{few}}
+  SELECT key FROM idempotency WHERE account = ? AND day = (SELECT day FROM oldest) LIMIT ?{{end}}
 """
 
 # One statement is one snapshot, and one row costs one turn of the interpreter lock.

@@ -28,8 +28,8 @@ DEVICES_NAMED = (
     _DEVICE
     + """
 FROM {named}
-{join} device ON device.account = ? AND device.imei = named.value AND device.registered = 1
-LEFT JOIN license ON license.account = ? AND license.imei = named.value
+{each device, registered = 1}
+{left license}
 ORDER BY named.key
 """
 )
@@ -50,7 +50,7 @@ SELECT
   {list}(device.imei) FILTER (WHERE device.upgrade = 1),
   {list}(device.imei) FILTER (WHERE device.upgrade = 2)
 FROM {named}
-{join} device ON device.account = ? AND device.imei = named.value AND device.upgrade > 0
+{each device, upgrade > 0}
 """
 
 UPGRADE_SCHEDULE = """
@@ -86,8 +86,7 @@ UPGRADE_ITEMS_STEP = """
 UPDATE upgrade_item SET step = ?
 WHERE account = ? AND (id, imei) IN (
   SELECT device.upgrade_id, device.imei FROM {named}
-  {join} device ON device.account = ? AND device.imei = named.value
-  WHERE device.upgrade_id IS NOT NULL)
+  {each device, upgrade_id IS NOT NULL})
 """
 
 UPGRADE = """
@@ -109,7 +108,7 @@ WHERE account = ? AND sequence > ? AND held > 0 ORDER BY sequence LIMIT ?
 ORIGINS = """
 SELECT license.imei, coalesce(license.origin_sequence, license.since_sequence)
 FROM {named}
-{join} license ON license.account = ? AND license.imei = named.value
+{each license}
 """
 
 HELD_SINCE = """
@@ -118,12 +117,12 @@ WHERE account = ? AND coalesce(origin_sequence, since_sequence) <= ?
 """
 
 PENDING = """
-WITH chosen (imei) AS (
+WITH named (value) AS (
   SELECT imei FROM (
     SELECT imei FROM pending WHERE account = ? ORDER BY sequence DESC, place DESC LIMIT ?) AS last
-  UNION SELECT value FROM {named})
-SELECT pending.imei FROM chosen
-{join} pending ON pending.account = ? AND pending.imei = chosen.imei
+  UNION SELECT value FROM {listed})
+SELECT pending.imei FROM named
+{each pending}
 ORDER BY pending.sequence DESC, pending.place DESC
 """
 
@@ -144,7 +143,7 @@ WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?
 
 LISTED = """
 SELECT {list}(candidate.imei) FROM {named}
-{join} candidate ON candidate.account = ? AND candidate.imei = named.value
+{each candidate}
 """
 
 CANDIDATES_AFTER = """
@@ -175,23 +174,22 @@ CANDIDATES_CLEAR = "DELETE FROM candidate WHERE account = ?"
 
 ENDED_OF = """
 SELECT span.imei, span.until_sequence FROM {named}
-{join} span ON span.account = ? AND span.imei = named.value AND span.since_sequence = ?
+{each span, since_sequence = ?}
 """
 
 ENDED_AFTER = """
 SELECT span.imei, min(span.until_sequence) FROM {named}
-{join} span ON span.account = ? AND span.imei = named.value AND span.until_sequence > ?
+{each span, until_sequence > ?}
 GROUP BY span.imei
 """
 
 GRANTED_AFTER = """
 SELECT imei, min(since_sequence) FROM (
   SELECT span.imei, span.since_sequence FROM {named}
-  {join} span ON span.account = ? AND span.imei = named.value AND span.since_sequence > ?
+  {each span, since_sequence > ?}
   UNION ALL
   SELECT license.imei, license.since_sequence FROM {named}
-  {join} license ON license.account = ? AND license.imei = named.value
-    AND license.since_sequence > ?) AS later
+  {each license, since_sequence > ?}) AS later
 GROUP BY imei
 """
 
@@ -201,8 +199,8 @@ INSERT INTO license (account, imei, since_ms, since_sequence, origin_sequence, o
 SELECT span.account, span.imei, ?, ?, coalesce(span.origin_sequence, span.since_sequence),
   coalesce(span.origin_ms, span.since_ms)
 FROM {named}
-{join} span ON span.account = ? AND span.imei = named.value AND span.since_sequence = (
-  SELECT max(since_sequence) FROM span WHERE account = ? AND imei = named.value)
+{each span, since_sequence =
+  (SELECT max(since_sequence) FROM span WHERE account = ? AND imei = named.value)}
 """
 
 GRANTED_GIVE_BACK = """
