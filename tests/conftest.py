@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import described
+from databases import Database
 from fotapool.api import Api, Reply, Request
 from fotapool.server.shell import Logged
 from fotapool.store import SqliteStore
@@ -41,6 +42,12 @@ def small_world(clock: Clock) -> Iterator[World]:
     store = SqliteStore(None, clock=clock)
     yield World(store, clock)
     store.close()
+
+
+@pytest.fixture(params=["sqlite"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A new database of each engine, for servers that are processes."""
+    return Database(f"sqlite:///{tmp_path / 'pool.db'}", servers=1)
 
 
 @pytest.fixture(autouse=True)
