@@ -13,12 +13,12 @@ from typing import Any, Self
 
 import msgspec
 
-from databases import Database, Servers
+from databases import Database
 from fotapool.ledger.verify import verify
 from fotapool.model import AccountKey, Outcome, Verb
 from fotapool.model import Change as KeptChange
 from fotapool.store import opened_reader
-from linear import Answer, Asked, Change, Counts, History, Read, Write, check
+from linear import UNKNOWN, Answer, Asked, Change, Counts, History, Read, Write, check
 from model import Pool
 from world import World
 
@@ -84,10 +84,10 @@ class Told:
 
 @dataclass
 class Client:
-    """One client on one connection at a time, to whichever server listens."""
+    """One client on one connection at a time, to any of the `ports` that listen now."""
 
     name: str
-    servers: Servers
+    ports: Mapping[int, int]
     headers: Mapping[str, str]
     chance: random.Random
     _open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -146,6 +146,11 @@ class Client:
     async def read_candidates(self, account: Recorded) -> None:
         await self._read(account, "candidates", f"{OWN}/{account.name}/candidates", "")
 
+    async def is_ready(self) -> bool:
+        """What the server says of itself; nothing is recorded."""
+        await self._connect()
+        return (await self._exchange("GET", "/readyz")).status == 200
+
     async def _read(self, account: Recorded, view: str, path: str, after: str) -> None:
         await self._connect()
         began_ns = time.monotonic_ns()
@@ -183,7 +188,7 @@ class Client:
     async def _connect(self) -> None:
         """Open a connection if there is none, as soon as a server listens."""
         while self._open is None:
-            ports = list(self.servers.ports.values())
+            ports = list(self.ports.values())
             with suppress(OSError):  # killed since
                 if ports:
                     port = self.chance.choice(ports)
@@ -226,6 +231,7 @@ async def _receive(come: asyncio.StreamReader) -> Told:
 def _read_answer(asked: Asked, told: Told, *, documented: bool) -> Answer:
     body = told.body
     if told.status != 200:
+        assert told.status != 503 or "retry-after" in told.headers or body["errorCode"] == UNKNOWN
         return Answer(told.status, body["errorCode"])
     replayed = told.headers.get("idempotency-replayed") == "true"
     change, request = int(told.headers["fotapool-change"]), told.headers["x-request-id"]

@@ -86,7 +86,7 @@ def test_one_order_explains_what_every_client_saw(database: Database, seed: int)
 
     with database.served("--queue-requests-max", str(QUEUE_REQUESTS_MAX)) as servers:
         clients = [
-            Client(f"client {number}", servers, headers, random.Random(chance.random()))
+            Client(f"client {number}", servers.ports, headers, random.Random(chance.random()))
             for number in range(CLIENTS)
         ]
         run_together(live(client, accounts) for client in clients)

@@ -75,7 +75,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_done(database: Databas
     deaths = Deaths()
     with database.served() as servers:
         clients = [
-            Client(f"client {number}", servers, headers, random.Random(chance.random()))
+            Client(f"client {number}", servers.ports, headers, random.Random(chance.random()))
             for number in range(CLIENTS)
         ]
         writing = [write_on(client, accounts, deaths) for client in clients]

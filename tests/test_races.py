@@ -133,7 +133,9 @@ def test_200_clients_race_for_pools_that_empty_and_fill(database: Database) -> N
         headers = world.add_login(*POOLS).headers
     with database.served() as servers:
         clients = [
-            recorded.Client(f"client {number}", servers, headers, random.Random(chance.random()))
+            recorded.Client(
+                f"client {number}", servers.ports, headers, random.Random(chance.random())
+            )
             for number in range(CROWD)
         ]
         run_together(crowd_in(client, accounts) for client in clients)
