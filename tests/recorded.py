@@ -26,7 +26,12 @@ AGAIN_S = 0.02
 """How long a client waits before it asks again. What Retry-After says would be long for a test."""
 
 OWN, V3 = "/api/fotapool/v1/accounts", "/api/fota/v3/licenses"
-BELOW = {verb: f"candidates/{verb}" for verb in ("replace", "append", "clear")}
+LISTINGS = ("replace", "append", "clear")
+STEPS = ("schedule", "start", "finish", "fail", "cancel")
+BELOW = {
+    **{verb: f"candidates/{verb}" for verb in LISTINGS},
+    **{verb: f"upgrades/{verb}" for verb in STEPS},
+}
 OUTCOMES = {
     "assign": {
         "Success": "assigned",
@@ -38,6 +43,8 @@ OUTCOMES = {
     "remove": {
         "Success": "removed",
         "No license attached to device": "not_licensed",
+        "Upgrade in progress.": "upgrade_running",
+        "License removal not allowed for devices that have ever upgraded firmware.": "upgraded",
         "Invalid Device IMEI.": "malformed",
     },
 }
@@ -107,9 +114,8 @@ class Client:
         """A write; None where no answer came. With `hang_up` it does not wait for one."""
         base, name = (V3, "deviceList") if documented else (OWN, "imeis")
         path = f"{base}/{account.name}/{BELOW.get(asked.verb, asked.verb)}"
-        body = {"resize": {"total": asked.number}, "clear": {}}.get(
-            asked.verb, {name: list(asked.items)}
-        )
+        bodies = {"resize": {"total": asked.number}, "undo": {"change": asked.number}, "clear": {}}
+        body = bodies.get(asked.verb, {name: list(asked.items)})
         more = {"Idempotency-Key": key} if key else {}
         more |= {} if if_sequence is None else {"If-Match": f'"{if_sequence}"'}
         await self._connect()
@@ -249,7 +255,7 @@ def _read_answer(asked: Asked, told: Told, *, documented: bool) -> Answer:
     return Answer(200, "", change, body["request"], verdicts, counts, replayed, whole)
 
 
-_VERBS = dict.fromkeys(BELOW, "candidates")
+_VERBS = dict.fromkeys(LISTINGS, "candidates")
 
 
 def _read_page(body: Any) -> tuple[tuple[str, ...], bool, Counts | None]:
@@ -267,6 +273,19 @@ def _read_page(body: Any) -> tuple[tuple[str, ...], bool, Counts | None]:
 def _counts(total: int, used: int) -> Counts:
     """The documented bodies show an overhang as more used than there are."""
     return Counts(total, used, max(0, used - total))
+
+
+async def carry_out_beside(world: World, account: Recorded, asked: Asked) -> None:
+    """A write past the servers and at the same time, as an admin command makes it."""
+    verb = Verb[asked.verb.upper()]
+    more = {"total": asked.number} if verb is Verb.RESIZE else {}
+    command = world.command(account.key, verb, asked.items, **more)
+    began_ns = time.monotonic_ns()
+    made = await asyncio.wrap_future(world.ledger.submit(command))
+    ended_ns = time.monotonic_ns()
+    told = _change(made)
+    answer = Answer(200, "", told.sequence, told.request, told.verdicts, told.counts)
+    account.history.writes.append(Write("operator", asked, began_ns, ended_ns, answer))
 
 
 def run_together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -312,6 +331,9 @@ def _change(kept: KeptChange) -> Change:
     counts = Counts(totals.total, totals.used, totals.overhang)
     if kept.verb is Verb.RESIZE:
         asked = Asked("resize", (), totals.total)
+    elif kept.verb is Verb.UNDO:
+        number = kept.detail.partition("=")[2].partition(" ")[0]
+        asked = Asked("undo", (), int(number))
     elif kept.verb is Verb.CANDIDATES:
         asked = Asked(kept.detail.removeprefix("list="), tuple(items))
     else:
