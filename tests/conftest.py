@@ -44,10 +44,17 @@ def small_world(clock: Clock) -> Iterator[World]:
     store.close()
 
 
-@pytest.fixture(params=["sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """A new database of each engine, for servers that are processes."""
+@pytest.fixture
+def file_database(tmp_path: Path) -> Database:
+    """A new database in a file."""
     return Database(f"sqlite:///{tmp_path / 'pool.db'}", servers=1)
+
+
+@pytest.fixture(params=["file_database"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A new database of each engine, for servers that are processes."""
+    found: Database = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(autouse=True)

@@ -315,11 +315,15 @@ def prove(database: Database, account: Recorded) -> list[Change]:
             )
         )
     ledger = [_change(change) for change in kept]
-    assert check(pool, ledger, account.history)[:9] == []
-    assert report.findings == ()
+    wrong = check(pool, ledger, account.history)
+    wrong += [f"verify: change {found.sequence}: {found.wrong.value}" for found in report.findings]
+    held = [f"{license_.imei:015d}" for license_ in rows]
+    if (row.totals.total, row.totals.used, held) != (pool.total, pool.used, sorted(pool.licensed)):
+        wrong.append(
+            f"{len(held)} rows and {row.totals}; the model has {pool.used} of {pool.total}"
+        )
+    assert not wrong, "\n".join([f"account {account.name}:", *wrong[:9]])
     assert report.changes == pool.last.sequence
-    assert (row.totals.total, row.totals.used) == (pool.total, pool.used)
-    assert [f"{license_.imei:015d}" for license_ in rows] == sorted(pool.licensed)
     return ledger
 
 

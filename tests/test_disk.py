@@ -130,9 +130,9 @@ def endure(
 
 
 @pytest.mark.heavy
-def test_the_database_may_not_grow_in_the_middle_of_a_group(database: Database) -> None:
-    accounts, headers = prepare(database)
-    with database.opened() as world:
+def test_the_database_may_not_grow_in_the_middle_of_a_group(file_database: Database) -> None:
+    accounts, headers = prepare(file_database)
+    with file_database.opened() as world:
 
         @contextmanager
         def no_more_pages() -> Iterator[None]:
@@ -146,15 +146,15 @@ def test_the_database_may_not_grow_in_the_middle_of_a_group(database: Database) 
             ports = {0: int(url.rpartition(":")[2])}
             endure(accounts, headers, ports, no_more_pages, small_ones_go_on=True)
     for account in accounts:
-        prove(database, account)
+        prove(file_database, account)
 
 
 @pytest.mark.heavy
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux")
-def test_writing_fails_with_an_error_of_the_system(database: Database, tmp_path: Path) -> None:
+def test_writing_fails_with_an_error_of_the_system(file_database: Database, tmp_path: Path) -> None:
     """A file that may not grow: SQLite calls it an I/O error, not a full disk."""
-    accounts, headers = prepare(database)
-    with database.served() as servers:
+    accounts, headers = prepare(file_database)
+    with file_database.served() as servers:
         process = servers.processes[0]
 
         @contextmanager
@@ -168,7 +168,7 @@ def test_writing_fails_with_an_error_of_the_system(database: Database, tmp_path:
         endure(accounts, headers, servers.ports, no_larger_files)
         assert process.poll() is None
     for account in accounts:
-        prove(database, account)
+        prove(file_database, account)
 
 
 @pytest.fixture
