@@ -50,7 +50,7 @@ def file_database(tmp_path: Path) -> Database:
     return Database(f"sqlite:///{tmp_path / 'pool.db'}", servers=1)
 
 
-@pytest.fixture(params=["file_database"])
+@pytest.fixture(params=["file_database"], ids=["sqlite"])
 def database(request: pytest.FixtureRequest) -> Database:
     """A new database of each engine, for servers that are processes."""
     found: Database = request.getfixturevalue(request.param)

@@ -22,15 +22,15 @@ QUEUE_REQUESTS_MAX = 14
 
 
 KINDS_OF_STEPS = {
-    "licenses": 36,
+    "licenses": 32,
     "keyed": 12,
     "resize": 4,
     "undo": 3,
     "upgrade": 8,
-    "candidates": 5,
+    "candidates": 6,
     "condition": 5,
     "read": 24,
-    "read candidates": 3,
+    "read candidates": 6,
 }
 """Of a hundred steps of a client, how many of each."""
 
