@@ -84,6 +84,7 @@ WRITES = [
     write("ann", 100, 101, "remove C",   told(AT[9], replayed=True), key="k"),
 ]  # fmt: skip
 READS = [
+    page("eve", 0, 4, 2, "", "0/2"),
     page("eve", 22, 30, 4, "AB", "2/2"),
     page("eve", 41, 45, 5, "B", "1/2"),
     page("eve", 50, 55, 6, "BC", "2/2"),
@@ -101,7 +102,7 @@ def test_a_good_history_is_explained() -> None:
 
 
 def test_pages_of_licenses_begin_after_a_device_and_say_whether_more_follows() -> None:
-    rest = replace(READS[0], after=A, items=(B,))
+    rest = replace(READS[1], after=A, items=(B,))
 
     assert checked(LEDGER, WRITES, [rest]) == []
     assert checked(LEDGER, WRITES, [replace(rest, items=(A, B))]) == [
@@ -153,7 +154,7 @@ def one_change_told_to_two(ledger: Ledger, writes: list[Write], reads: list[Read
     "eve's read of licenses at change 5 was asked for only after change 7 (ann's resize 1) had been answered"
 )
 def a_stale_read(ledger: Ledger, writes: list[Write], reads: list[Read]) -> None:
-    reads[:] = [replace(reads[1], began_ns=71, ended_ns=75)]
+    reads[:] = [replace(reads[2], began_ns=71, ended_ns=75)]
 
 
 @broken(
@@ -162,7 +163,7 @@ def a_stale_read(ledger: Ledger, writes: list[Write], reads: list[Read]) -> None
 def a_read_older_than_one_before_it(ledger: Ledger, writes: list[Write], reads: list[Read]) -> None:
     """Neither write had been answered, but a page had shown them."""
     writes[2] = replace(writes[2], answer=LOST)
-    reads[:] = [replace(reads[0], began_ns=56, ended_ns=57), reads[2]]
+    reads[:] = [replace(reads[1], began_ns=56, ended_ns=57), reads[3]]
 
 
 @broken(
@@ -171,28 +172,33 @@ def a_read_older_than_one_before_it(ledger: Ledger, writes: list[Write], reads: 
 def a_read_of_what_nobody_had_asked_for(
     ledger: Ledger, writes: list[Write], reads: list[Read]
 ) -> None:
-    reads[2] = page("eve", 50, 55, 7, "C", "1/1")
+    reads[3] = page("eve", 50, 55, 7, "C", "1/1")
 
 
 @broken("eve's read of licenses at change 6: shows 1 of 2, the model has 2 of 2")
 def a_torn_read_of_new_devices_and_old_totals(
     ledger: Ledger, writes: list[Write], reads: list[Read]
 ) -> None:
-    reads[2] = replace(reads[2], counts=Counts(2, 1))
+    reads[3] = replace(reads[3], counts=Counts(2, 1))
 
 
 @broken("eve's read of licenses at change 6: 1 devices shown, 2 in the model")
 def a_torn_read_of_old_devices_and_new_totals(
     ledger: Ledger, writes: list[Write], reads: list[Read]
 ) -> None:
-    reads[2] = replace(reads[2], items=(B,))
+    reads[3] = replace(reads[3], items=(B,))
+
+
+@broken("eve's read of licenses at change 2: 1 devices shown, 0 in the model")
+def a_read_of_what_never_was(ledger: Ledger, writes: list[Write], reads: list[Read]) -> None:
+    reads[0] = replace(reads[0], items=(A,))
 
 
 @broken("eve's read of licenses at change 77: there is no such change after the beginning")
 def a_read_of_a_change_that_is_not_there(
     ledger: Ledger, writes: list[Write], reads: list[Read]
 ) -> None:
-    reads[2] = replace(reads[2], sequence=77)
+    reads[3] = replace(reads[3], sequence=77)
 
 
 @broken("change 10 does again what change 5 did for ann's remove of 1 devices")

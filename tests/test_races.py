@@ -120,6 +120,9 @@ async def crowd_in(client: recorded.Client, accounts: Sequence[Recorded]) -> Non
             answer = await client.write(account, Asked(verb, tuple(items)))
             assert answer is not None
             assert answer.status == 200, answer
+            if chance.random() < 0.2:
+                after = chance.choice(["", *account.devices])
+                await client.read_licenses(account, after, documented=True)
 
 
 @pytest.mark.heavy
@@ -151,6 +154,7 @@ def test_200_clients_race_for_pools_that_empty_and_fill(database: Database, seed
         assert sum(told.values()) == sum(len(write.asked.items) for write in account.history.writes)
         assert told["assigned"] - told["removed"] == len(account.pool.licensed)
         assert times_refilled(ledger) > 1
+    assert any(read.more for account in accounts for read in account.history.reads)
     assert sum(len(account.history.writes) for account in accounts) == CROWD * LISTS
 
 
