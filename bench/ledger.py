@@ -20,7 +20,7 @@ from fotapool.ledger import Ledger
 from fotapool.ledger.verify import verify
 from fotapool.model import AccountKey, Change, Command, DeviceList, IdempotencyKey, Verb
 from fotapool.store import SqliteStore
-from fotapool.store.sqlite_tx import SqliteTx
+from fotapool.store.tx import StoredTx
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def nothing_remembered() -> Iterator[None]:
     with (
         mock.patch.object(ledger_module, "seal", unsealed),
         mock.patch.object(DeviceList, "pack", return_value=b""),
-        mock.patch.object(SqliteTx, "append", return_value=None),
+        mock.patch.object(StoredTx, "append", return_value=None),
     ):
         yield
 

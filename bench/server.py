@@ -14,7 +14,7 @@ from fotapool.server.log import set_up_logging
 from fotapool.server.process import Server, bind
 from fotapool.server.settings import Settings
 from fotapool.store import SqliteStore
-from fotapool.store.sqlite_tx import SqliteTx
+from fotapool.store.tx import StoredTx
 
 
 class SlowDisk(SqliteStore):
@@ -23,7 +23,7 @@ class SlowDisk(SqliteStore):
     delay_s = 0.0
 
     @contextmanager
-    def _transaction(self) -> Iterator[SqliteTx]:
+    def _transaction(self) -> Iterator[StoredTx]:
         with super()._transaction() as tx:
             yield tx
             time.sleep(self.delay_s)

@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 
 import described
+import postgres
 from databases import Database
 from fotapool.api import Api, Reply, Request
 from fotapool.server.shell import Logged
-from fotapool.store import SqliteStore
+from fotapool.store import open_store
+from postgres import Databases
 from world import Clock, World
 
 FORBID_SKIPS = "FOTAPOOL_FORBID_SKIPS"
-KEPT_VARIABLES = {"FOTAPOOL_SOAK", FORBID_SKIPS}
+ENGINE = "FOTAPOOL_TEST_ENGINE"
+"""`postgres`: every test that does not say otherwise runs there (`make soak` sets it)."""
+KEPT_VARIABLES = {"FOTAPOOL_SOAK", FORBID_SKIPS, ENGINE, postgres.NAMED}
 
 heavy_seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -28,18 +32,42 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Databases]:
+    """A PostgreSQL server, whose databases tests may have one after another."""
+    if lacking := postgres.missing():
+        pytest.skip(f"{', '.join(lacking)} is not on this machine")
+    # What survives a killed process is tested with servers of their own, which sync.
+    with postgres.server(fsync="off") as url:
+        databases = Databases(url)
+        yield databases
+        databases.drop_all()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Databases) -> Iterator[str]:
+    """A database with the schema in it and nothing else."""
+    with postgres_server.empty() as url:
+        yield url
+
+
+@pytest.fixture(params=["file", "memory", "postgres"])
 def world(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[World]:
-    """A fresh world, once on a file and once in memory."""
-    store = SqliteStore(tmp_path / "pool.db" if request.param == "file" else None, clock=clock)
+    """A fresh world, once on a file, once in memory, and once on PostgreSQL."""
+    urls = {"file": f"sqlite:///{tmp_path}/pool.db", "memory": "sqlite:///:memory:"}
+    url = urls.get(request.param) or request.getfixturevalue("postgres_url")
+    store = open_store(url, clock=clock)
     yield World(store, clock)
     store.close()
 
 
 @pytest.fixture
-def small_world(clock: Clock) -> Iterator[World]:
-    """A fresh world in memory, where it does not matter which."""
-    store = SqliteStore(None, clock=clock)
+def small_world(request: pytest.FixtureRequest, clock: Clock) -> Iterator[World]:
+    """A fresh world where it does not matter which: in memory, or where `ENGINE` says."""
+    url = "sqlite:///:memory:"
+    if os.environ.get(ENGINE) == "postgres" and not request.node.get_closest_marker("sqlite"):
+        url = request.getfixturevalue("postgres_url")
+    store = open_store(url, clock=clock)
     yield World(store, clock)
     store.close()
 
@@ -50,7 +78,13 @@ def file_database(tmp_path: Path) -> Database:
     return Database(f"sqlite:///{tmp_path / 'pool.db'}", servers=1)
 
 
-@pytest.fixture(params=["file_database"], ids=["sqlite"])
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Database:
+    """A new database in PostgreSQL, for two servers."""
+    return Database(postgres_url, servers=2)
+
+
+@pytest.fixture(params=["file_database", "postgres_database"], ids=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> Database:
     """A new database of each engine, for servers that are processes."""
     found: Database = request.getfixturevalue(request.param)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,10 +16,14 @@ from world import Clock, World
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An empty database by its URL. `servers` is how many processes serve it side by side."""
+    """An empty database by its URL. `servers` is how many processes serve it side by side.
+
+    `crash` kills the database's own processes and starts them again, where it has any.
+    """
 
     url: str
     servers: int
+    crash: Callable[[], None] | None = None
 
     @contextmanager
     def opened(self) -> Iterator[World]:
@@ -75,7 +79,7 @@ class Servers:
 
     def kill(self, at: int) -> None:
         """SIGKILL, and wait until the process is gone."""
-        del self.ports[at]
+        self.ports.pop(at, None)
         process = self.processes.pop(at)
         process.kill()
         process.communicate()

@@ -546,7 +546,7 @@ def test_a_replay_needs_the_rights_of_today(scene: Scene, operator: Login) -> No
     assert again(scene.foreign) == (400, None)
     assert again(scene.logins[Role.ADMIN]) == (200, "true")
     scene.world.store.write(
-        lambda tx: tx._connection.execute("UPDATE account SET active = 0")
+        lambda tx: tx.connection.write("UPDATE account SET active = 0")
     ).result()
     assert again(operator) == (200, "true")
     scene.world.credentials.revoke(operator.secrets.username)
@@ -689,20 +689,23 @@ def test_tokens_that_died_of_age(operator: Login) -> None:
 def test_the_ledger_knows_who_did_it(operator: Login) -> None:
     operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [A]})
 
-    rows = operator.world.store._writer.execute(
-        "SELECT actor, verb FROM change ORDER BY sequence DESC LIMIT 1"
-    ).fetchall()
-    assert rows == [(operator.secrets.name, 3)]
+    rows = operator.world.store.read(
+        lambda snapshot: snapshot.connection.rows(
+            "SELECT actor, verb FROM change ORDER BY sequence DESC LIMIT 1"
+        )
+    )
+    assert list(rows) == [(operator.secrets.name, 3)]
 
 
+@pytest.mark.sqlite
 def test_a_store_that_cannot_is_503_with_retry_after(operator: Login) -> None:
-    operator.world.store._writer.execute("PRAGMA query_only = 1")
+    operator.world.sqlite._writer.execute("PRAGMA query_only = 1")
 
     reply = operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [A]})
 
     assert error_of(reply)[:2] == (503, "SERVICE_UNAVAILABLE")
     assert header_of(reply, "Retry-After") == "1"
-    operator.world.store._writer.execute("PRAGMA query_only = 0")
+    operator.world.sqlite._writer.execute("PRAGMA query_only = 0")
     assert (
         operator.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": [A]}).status == 200
     )

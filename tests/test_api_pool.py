@@ -149,7 +149,7 @@ def test_a_dry_run_tells_what_would_be_and_changes_nothing(login: Login, verb: s
 
 def test_a_dry_run_on_an_inactive_account_is_refused_as_the_write_would_be(login: Login) -> None:
     login.world.store.write(
-        lambda tx: tx._connection.execute("UPDATE account SET active = 0")
+        lambda tx: tx.connection.write("UPDATE account SET active = 0")
     ).result()
 
     assert error_of(login.post(POOL + "/dry-run/assign", {"imeis": [A]}))[2] == "Inactive account"

@@ -278,7 +278,15 @@ def test_nobody_locks_anothers_login(world: World, secrets: Secrets) -> None:
 def test_no_secret_stands_in_the_database(world: World, secrets: Secrets) -> None:
     login = world.log_in(secrets)
     shown = [secrets.client_secret, secrets.password, login.bearer, login.session]
-    dump = "\n".join(world.store._writer.iterdump())
+    stored = world.store.read(
+        lambda tables: [
+            value
+            for table in ("account_name", "credential", "credential_account", "token", "session")
+            for row in tables.connection.rows(f"SELECT * FROM {table}")
+            for value in row
+        ]
+    )
+    dump = " ".join(each.hex() if isinstance(each, bytes) else str(each) for each in stored)
 
     assert secrets.client_id in dump
     assert not [secret for secret in shown if secret in dump or secret.encode().hex() in dump]

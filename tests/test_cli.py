@@ -150,7 +150,7 @@ def test_a_large_import_is_changes_of_ten_thousand(
     )
 
     world = World(SqliteStore(tmp_path / "pool.db", clock=Clock()), Clock())
-    rows = world.store._writer.execute(
+    rows = world.sqlite._writer.execute(
         "SELECT length(devices) / 8, actor FROM change WHERE verb = 2 ORDER BY sequence"
     ).fetchall()
     world.store.close()

@@ -135,11 +135,11 @@ def test_the_database_may_not_grow_in_the_middle_of_a_group(file_database: Datab
 
         @contextmanager
         def no_more_pages() -> Iterator[None]:
-            (pages,) = world.store._writer.execute("PRAGMA page_count").fetchone()
-            (most,) = world.store._writer.execute("PRAGMA max_page_count").fetchone()
-            world.store._writer.execute(f"PRAGMA max_page_count = {pages + 8}")
+            (pages,) = world.sqlite._writer.execute("PRAGMA page_count").fetchone()
+            (most,) = world.sqlite._writer.execute("PRAGMA max_page_count").fetchone()
+            world.sqlite._writer.execute(f"PRAGMA max_page_count = {pages + 8}")
             yield
-            world.store._writer.execute(f"PRAGMA max_page_count = {most}")
+            world.sqlite._writer.execute(f"PRAGMA max_page_count = {most}")
 
         with world.serving() as url:
             ports = {0: int(url.rpartition(":")[2])}

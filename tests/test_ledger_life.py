@@ -13,7 +13,7 @@ import pytest
 from fotapool.ledger import facts, fifo
 from fotapool.ledger.verify import verify
 from fotapool.model import Change, Cursor, Listing, Refusal, Refused, Verb
-from fotapool.store import sqlite_tx
+from fotapool.store import tx as store_tx
 from script import IMEIS, Play, verdicts
 from world import Clock, World, imeis, open_memory
 
@@ -378,9 +378,9 @@ def test_a_resize_of_many_takes_the_oldest_however_they_are_found(
 
     expected = {total: told(total) for total in (0, 1, used // 2, used - 40, used - 1)}
     rows = small_world.store.read(
-        lambda s: s._connection.execute(
+        lambda s: s.connection.rows(
             "SELECT coalesce(origin_sequence, since_sequence), imei FROM license"
-        ).fetchall()
+        )
     )
     assert set(expected[0][0]) == {imei for _, imei in rows}
     oldest = expected[0][0][expected[0][1].count(50) :]
@@ -401,7 +401,7 @@ def test_a_resize_of_many_takes_the_oldest_however_they_are_found(
 def test_very_many_devices_are_written_in_batches(
     small_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_tx, "DEVICES_AT_ONCE", 7)
+    monkeypatch.setattr(store_tx, "DEVICES_AT_ONCE", 7)
     monkeypatch.setattr(facts, "DEVICES_AT_ONCE", 5)
     account = small_world.add_account(licenses=100, devices=imeis(60))
     names = [f"{imei:015d}" for imei in imeis(60)]

@@ -54,7 +54,7 @@ def live_a_little(world: World) -> AccountKey:
 
 
 def execute(world: World, statement: str, *arguments: object) -> None:
-    world.store.write(lambda tx: tx._connection.execute(statement, arguments)).result()
+    world.store.write(lambda tx: tx.connection.write(statement, *arguments)).result()
 
 
 def test_a_sound_ledger(world: World) -> None:
@@ -152,6 +152,7 @@ TOUCHED = [
 ]  # fmt: skip
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("statement", "sequence", "code", "imei"), TOUCHED)
 def test_whatever_is_touched_is_found(
     small_world: World, statement: str, sequence: int, code: str, imei: int | None
@@ -178,14 +179,16 @@ def test_a_device_granted_twice_is_found_also_where_memory_is_short(small_world:
                 twice, never = outcomes.index(10), outcomes.index(13)
                 outcomes[twice], outcomes[never] = 13, 12
                 lost = change.devices.imeis[never]
-                tx._connection.execute("DELETE FROM license WHERE imei = ?", (lost,))
+                tx.connection.write("DELETE FROM license WHERE imei = ?", lost)
             forged = seal(replace(change, outcomes=bytes(outcomes)), head)
             head = forged.hash
-            tx._connection.execute(
+            tx.connection.write(
                 "UPDATE change SET outcomes = ?, hash = ? WHERE sequence = ?",
-                (forged.outcomes, head, change.sequence),
+                forged.outcomes,
+                head,
+                change.sequence,
             )
-        tx._connection.execute("UPDATE account SET head = ?", (head,))
+        tx.connection.write("UPDATE account SET head = ?", head)
 
     small_world.store.write(forge).result()
 
@@ -216,13 +219,13 @@ def rewrite(world: World, account: AccountKey, until: int) -> None:
     last = changes[until - 1]
 
     def cut(tx: Any) -> None:
-        tx._connection.execute("DELETE FROM change WHERE sequence > ?", (until,))
-        tx._connection.execute("DELETE FROM license WHERE since_sequence > ?", (until,))
+        tx.connection.write("DELETE FROM change WHERE sequence > ?", until)
+        tx.connection.write("DELETE FROM license WHERE since_sequence > ?", until)
         reopened = "SELECT account, imei, since_ms, since_sequence, origin_sequence, origin_ms FROM span WHERE until_sequence > ? AND since_sequence <= ?"
-        tx._connection.execute(f"INSERT INTO license {reopened}", (until, until))
-        tx._connection.execute("DELETE FROM span WHERE until_sequence > ?", (until,))
-        tx._connection.execute("DELETE FROM granted")
-        tx._connection.execute(
+        tx.connection.write(f"INSERT INTO license {reopened}", until, until)
+        tx.connection.write("DELETE FROM span WHERE until_sequence > ?", until)
+        tx.connection.write("DELETE FROM granted")
+        tx.connection.write(
             "INSERT INTO granted SELECT account, since_sequence, count(*) FROM license GROUP BY account, since_sequence"
         )
         row = tx.account(account.id)
@@ -277,11 +280,13 @@ def test_a_history_rewritten_with_all_its_hashes_is_found_by_its_contents(
             refused = bytes([12]) if change.sequence == 3 else change.outcomes[:1]
             forged = seal(replace(change, outcomes=refused + change.outcomes[1:]), head)
             head = forged.hash
-            tx._connection.execute(
+            tx.connection.write(
                 "UPDATE change SET outcomes = ?, hash = ? WHERE sequence = ?",
-                (forged.outcomes, forged.hash, forged.sequence),
+                forged.outcomes,
+                forged.hash,
+                forged.sequence,
             )
-        tx._connection.execute("UPDATE account SET head = ?", (head,))
+        tx.connection.write("UPDATE account SET head = ?", head)
 
     small_world.store.write(forge).result()
 

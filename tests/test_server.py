@@ -94,26 +94,28 @@ def test_health_needs_no_login_and_tells_nothing(login: Login) -> None:
         assert ask(url, "POST", "/healthz", b"")[0] == 405
 
 
+@pytest.mark.sqlite
 def test_a_database_that_cannot_be_written_is_not_ready_but_alive(
     login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fotapool.server.shell.PROBE_EVERY_S", 0.0)
     with login.world.serving() as url:
-        login.world.store._writer.execute("PRAGMA query_only = 1")
+        login.world.sqlite._writer.execute("PRAGMA query_only = 1")
         status, headers, body = ask(url, "GET", "/readyz")
         assert (status, headers["retry-after"], body) == (503, "1", b'{"status":"not ready"}')
         assert ask(url, "GET", "/healthz")[0] == 200
-        login.world.store._writer.execute("PRAGMA query_only = 0")
+        login.world.sqlite._writer.execute("PRAGMA query_only = 0")
         assert ask(url, "GET", "/readyz")[0] == 200
 
 
+@pytest.mark.sqlite
 def test_readiness_is_asked_of_the_database_once_a_second_at_most(login: Login) -> None:
     with login.world.serving() as url:
-        before = login.world.store._writer.total_changes
+        before = login.world.sqlite._writer.total_changes
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: ask(url, "GET", "/readyz")[0], range(40)))
         assert answers == [200] * 40
-        assert login.world.store._writer.total_changes - before <= 3
+        assert login.world.sqlite._writer.total_changes - before <= 3
 
 
 def test_every_answer_has_a_request_id_and_a_sane_one_is_kept(login: Login) -> None:
@@ -379,7 +381,7 @@ def test_beyond_what_may_wait_the_answer_is_503_and_nothing_is_done(
         stuck = Stuck(login.world)
         waiting = [pool.submit(ask, url, "POST", ASSIGN, body, login.headers) for _ in range(4)]
         deadline = time.monotonic() + 10
-        while login.world.store._group._queue.qsize() < 4 and time.monotonic() < deadline:
+        while len(login.world.store._group._waiting) < 4 and time.monotonic() < deadline:
             time.sleep(0.01)
         status, headers, told = ask(url, "POST", ASSIGN, body, login.headers)
         stuck.release.set()
@@ -409,7 +411,7 @@ def test_200_clients_with_lists_of_1000_never_see_503(login: Login) -> None:
 def test_reads_go_on_where_the_disk_takes_no_writes(file_login: Login) -> None:
     """Also when the session's last use is due to be stored."""
     login = file_login
-    store = login.world.store
+    store = login.world.sqlite
     store._writer.execute("PRAGMA query_only = 1")
     login.world.clock.advance(minutes=3)
     with login.world.serving() as url:
@@ -443,9 +445,10 @@ def test_a_defect_is_500_in_the_documented_shape_and_the_log_has_the_rest(
     assert headers["x-request-id"] in TextLines().format(failure)
 
 
+@pytest.mark.sqlite
 def test_damage_is_500_and_no_reason_to_wait(login: Login) -> None:
     def drop(tx: Any) -> None:
-        tx._connection.execute("DROP TABLE license")
+        tx.connection.write("DROP TABLE license")
 
     login.world.store.write(drop).result()
     with login.world.serving() as url, login.client(url, max_retries=0) as client:
@@ -459,10 +462,11 @@ def test_damage_is_500_and_no_reason_to_wait(login: Login) -> None:
         assert caught.value.error_code == "INTERNAL_SYSTEM_ERROR"
 
 
+@pytest.mark.sqlite
 def test_a_decision_the_schema_refuses_is_500_and_nothing_is_done(
     login: Login, caplog: pytest.LogCaptureFixture
 ) -> None:
-    login.world.store._writer.execute(
+    login.world.sqlite._writer.execute(
         "CREATE TRIGGER sabotage AFTER INSERT ON license BEGIN UPDATE account SET used = total + 1; END"
     )
     with login.world.serving() as url:
@@ -558,7 +562,7 @@ def test_stopping_waits_for_what_is_under_way(file_login: Login) -> None:
         with login.world.serving() as url:
             stuck = Stuck(login.world)
             waiting = pool.submit(ask, url, "POST", ASSIGN, assign_body(A), login.headers)
-            while login.world.store._group._queue.qsize() < 1:
+            while len(login.world.store._group._waiting) < 1:
                 time.sleep(0.01)
             threading.Timer(0.5, stuck.release.set).start()
         assert waiting.result(20)[0] == 200
@@ -574,7 +578,7 @@ def test_a_write_still_waiting_when_the_grace_is_over_is_told_to_be_unknown(
         with login.world.serving() as url:
             stuck = Stuck(login.world)
             waiting = pool.submit(ask, url, "POST", ASSIGN, assign_body(A), login.headers)
-            while login.world.store._group._queue.qsize() < 1:
+            while len(login.world.store._group._waiting) < 1:
                 time.sleep(0.01)
         status, headers, told = waiting.result(20)
         stuck.release.set()

@@ -34,7 +34,7 @@ from fotapool.model import (
 )
 from fotapool.server.process import Server, bind
 from fotapool.server.settings import Settings
-from fotapool.store import SqliteStore
+from fotapool.store import GroupedStore, SqliteStore
 from fotapool.wire.login import write_basic
 
 ACCOUNT = "0000123456-00001"
@@ -59,7 +59,7 @@ class Clock:
 class World:
     """Store, ledger, logins and API over one database, with one clock."""
 
-    store: SqliteStore
+    store: GroupedStore
     clock: Clock
     settings: Settings = field(default_factory=lambda: Settings(port=0))
 
@@ -72,6 +72,12 @@ class World:
         self.api = Api(
             self.ledger, self.history, self.registry, self.auth, items_max=self.settings.items_max
         )
+
+    @property
+    def sqlite(self) -> SqliteStore:
+        """The store, where a test is about SQLite alone."""
+        assert isinstance(self.store, SqliteStore)
+        return self.store
 
     def add_account(
         self,

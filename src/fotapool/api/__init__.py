@@ -22,6 +22,7 @@ from fotapool.model import (
     ACCOUNT_NAME,
     AccountKey,
     Change,
+    OutcomeUnknown,
     Refusal,
     Refused,
     Role,
@@ -122,9 +123,8 @@ class Api:
         account = identity.account(name)
         call.request.log["account"] = account.name
         identity.require(call.route.role or Role.ADMIN)
-        if stored is not None and not call.route.writes:
-            # A write is queued behind it and waits anyway; only a read must wait by itself. It
-            # goes on where the disk takes no writes: this process remembers the use.
+        if stored is not None:
+            # A read goes on where the disk takes no writes: this process remembers the use.
             with suppress(StoreError):
                 stored.result()
         return identity, account
@@ -160,6 +160,8 @@ def _guarded(call: Call, step: Callable[[], T]) -> T | Reply:
         return refuse(call.request.path, refused.refusal, named=refused.named)
     except StoreDamaged:
         raise
+    except OutcomeUnknown:
+        return refuse(call.request.path, Refusal.OUTCOME_UNKNOWN)
     except StoreError:
         return refuse(call.request.path, Refusal.BUSY)
 

@@ -238,7 +238,7 @@ class Auth:
         return known
 
     def remembers(self, token: str, session_token: str | None) -> bool:
-        """Whether these tokens can be judged now without asking the store."""
+        """Whether these tokens can be judged now without the store: no look-up, no use to keep."""
         now_ms = self._clock()
         token_known = self._tokens.get(token)
         if token_known is None or not _is_fresh(token_known.read_at_ms, now_ms):
@@ -249,7 +249,7 @@ class Auth:
         return (
             session_known is not None
             and _is_fresh(session_known.read_at_ms, now_ms)
-            and not _is_idle(session_known.session, now_ms)
+            and now_ms - session_known.session.used_at_ms < SESSION_TOUCH_MS
         )
 
     def forget(self) -> None:

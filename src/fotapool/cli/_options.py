@@ -16,7 +16,7 @@ import msgspec
 from fotapool.model import AccountKey, ConfigurationError, NotFound
 
 if TYPE_CHECKING:
-    from fotapool.store import Reader, SqliteStore
+    from fotapool.store import GroupedStore, Reader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,7 +45,8 @@ def db_option(**settings: Any) -> Callable[[F], F]:
     settings = {
         "default": DEFAULT_DB,
         "metavar": "URL",
-        "help": "The database: sqlite:/// then the path; an absolute one has four slashes.",
+        "help": "The database: sqlite:///PATH (an absolute one has four slashes), or "
+        "postgresql://USER@HOST/NAME.",
         **settings,
     }
     return option("--db", **settings)
@@ -100,7 +101,7 @@ def note(message: str) -> None:
 
 
 @contextmanager
-def opened_store(url: str) -> Iterator[SqliteStore]:
+def opened_store(url: str) -> Iterator[GroupedStore]:
     """The store of an administration command. Raises ConfigurationError, StoreError."""
     from fotapool.store import open_store
 
@@ -115,7 +116,7 @@ def opened_store(url: str) -> Iterator[SqliteStore]:
         store.close()
 
 
-def find_account(store: SqliteStore | Reader, name: str) -> AccountKey:
+def find_account(store: GroupedStore | Reader, name: str) -> AccountKey:
     """An account by its name. Raises NotFound."""
     found = store.read(lambda snapshot: snapshot.find_account(name))
     if found is None:

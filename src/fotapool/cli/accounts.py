@@ -32,7 +32,7 @@ from fotapool.model import (
 )
 
 if TYPE_CHECKING:
-    from fotapool.store import SqliteStore
+    from fotapool.store import GroupedStore
 
 ALTERED_SHOWN = {
     Outcome.TAKEN_CANDIDATE: "loses its license: on the candidate list",
@@ -215,7 +215,7 @@ def _change_account(account: str, verb: Verb, db: str, *, json: bool, **more: An
 
 
 def _carry_out(
-    store: SqliteStore, account: str, verb: Verb, *, preview: bool, **more: Any
+    store: GroupedStore, account: str, verb: Verb, *, preview: bool, **more: Any
 ) -> Change:
     from fotapool.ledger import Ledger
 

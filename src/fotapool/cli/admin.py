@@ -23,13 +23,14 @@ from fotapool.cli._options import (
     output_options,
 )
 from fotapool.cli.accounts import account
+from fotapool.cli.database import back_up_database, distribute_database, migrate_database
 from fotapool.cli.devices import device
 from fotapool.cli.proof import make_checkpoint, make_signing_key, verify_ledgers
 from fotapool.model import AccountKey, Credential, Role
 
 if TYPE_CHECKING:
     from fotapool.auth import Credentials, Secrets
-    from fotapool.store import SqliteStore
+    from fotapool.store import GroupedStore
 
 
 @click.group()
@@ -44,6 +45,9 @@ def credential() -> None:
 
 admin.add_command(account)
 admin.add_command(device)
+admin.add_command(migrate_database)
+admin.add_command(back_up_database)
+admin.add_command(distribute_database)
 admin.add_command(verify_ledgers)
 admin.add_command(make_checkpoint)
 admin.add_command(make_signing_key)
@@ -136,7 +140,7 @@ def revoke_credential(name: str, db: str, json: bool) -> None:
     _emit_state(name, "revoked", json)
 
 
-def _credentials(store: SqliteStore) -> Credentials:
+def _credentials(store: GroupedStore) -> Credentials:
     from fotapool.auth import Credentials
 
     return Credentials(store, clock=clock, random=os.urandom)

@@ -38,7 +38,7 @@ from fotapool.model import (
 )
 
 if TYPE_CHECKING:
-    from fotapool.store import SqliteStore
+    from fotapool.store import GroupedStore
 
 IMPORT_DEVICES_MAX = 10_000
 """Devices in one change of an import (docs/reference/protocol.md R9)."""
@@ -149,7 +149,7 @@ def list_devices(account: str, db: str, json: bool) -> None:
         emit_table(columns, [tuple(cell or "-" for cell in row.values()) for row in found])
 
 
-def _devices(store: SqliteStore, account: str) -> Iterator[RegisteredDevice]:
+def _devices(store: GroupedStore, account: str) -> Iterator[RegisteredDevice]:
     from fotapool.ledger.registry import Registry
 
     registry, key = Registry(store), find_account(store, account)
@@ -182,7 +182,7 @@ def _describe_rows(refused: Sequence[BadRow]) -> list[dict[str, object]]:
 
 
 def _carry_out(
-    store: SqliteStore, key: AccountKey, verb: Verb, imeis: array[int]
+    store: GroupedStore, key: AccountKey, verb: Verb, imeis: array[int]
 ) -> Iterator[Change]:
     """One verb on many devices, in changes of bounded size."""
     from fotapool.ledger import Ledger

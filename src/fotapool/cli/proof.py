@@ -36,7 +36,7 @@ from fotapool.model import (
 if TYPE_CHECKING:
     from fotapool.ledger.verify import Finding, Report
     from fotapool.store import Reader
-    from fotapool.store.sqlite_snapshot import SqliteSnapshot
+    from fotapool.store.snapshot import StoredSnapshot
 
 PROGRESS_EVERY_S = 2.0
 ACCOUNTS_LOOKED_FOR = 1000
@@ -82,7 +82,7 @@ def verify_ledgers(
     return DONE if told["sound"] else UNSOUND
 
 
-def _unnamed_accounts(snapshot: SqliteSnapshot) -> list[int]:
+def _unnamed_accounts(snapshot: StoredSnapshot) -> list[int]:
     """The numbers of accounts whose rows are there, and whose names are not.
 
     Numbers are given one after another, so those in between and the next are asked for.

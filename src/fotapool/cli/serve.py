@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import Field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,10 +25,11 @@ from fotapool.cli._options import (
     option,
     output_options,
 )
+from fotapool.model import ConfigurationError
 from fotapool.server.settings import Settings
 
 if TYPE_CHECKING:
-    from fotapool.store import SqliteStore
+    from fotapool.store import GroupedStore
 
 _SOURCES = {
     ParameterSource.COMMANDLINE: "command line",
@@ -78,35 +82,72 @@ def serve(
 
 def _serve(db: str, settings: Settings, json: bool) -> None:
     from fotapool.server.log import set_up_logging
-    from fotapool.server.process import Server, base_url, bind
+    from fotapool.server.process import base_url, bind
+    from fotapool.server.workers import Workers
+    from fotapool.store import is_postgres, open_store
+
+    if settings.workers > 1 and not is_postgres(db):
+        raise ConfigurationError(
+            f"--workers {settings.workers} needs PostgreSQL: one process serves an SQLite file"
+        )
+    with closing(open_store(db, clock=clock)) as store:
+        has_accounts = bool(store.read(lambda directory: directory.accounts()))
+        with bind(settings.host, settings.port) as listening:
+            announce = partial(
+                _announce, base_url(listening, settings), db, has_accounts, settings, json
+            )
+            if settings.workers == 1:
+                _run(store, settings, listening, announce)
+                return
+            store.close()
+            set_up_logging(settings.log_format, settings.log_level)
+            serve_one = partial(_serve_one, db, settings)
+            Workers(serve_one, listening, settings.workers).run(announce)
+
+
+def _serve_one(
+    db: str, settings: Settings, listening: socket.socket, started: Callable[[], object]
+) -> None:
+    """What each of several processes does."""
     from fotapool.store import open_store
 
+    with closing(open_store(db, clock=clock)) as store:
+        _run(store, settings, listening, started)
+
+
+def _run(
+    store: GroupedStore,
+    settings: Settings,
+    listening: socket.socket,
+    started: Callable[[], object],
+) -> None:
+    from fotapool.server.log import set_up_logging
+    from fotapool.server.process import Server
+
     set_up_logging(settings.log_format, settings.log_level)
-    store = open_store(db, clock=clock)
-    try:
-        with bind(settings.host, settings.port) as listening:
-            url = base_url(listening, settings)
-            server = Server(store, settings, clock=clock, random=os.urandom)
-            server.run(listening, started=lambda: _announce(url, db, store, settings, json))
-    finally:
-        store.close()
+    server = Server(store, settings, clock=clock, random=os.urandom)
+    server.run(listening, started=started)
 
 
-def _announce(url: str, db: str, store: SqliteStore, settings: Settings, json: bool) -> None:
+def _announce(url: str, db: str, has_accounts: bool, settings: Settings, json: bool) -> None:
+    from fotapool.store import shown_url
+
     if not settings.loopback_only and not settings.ssl_certfile:
         note(
             f"warning: {settings.host} can be reached from other machines, and secrets cross the "
             "network unencrypted; use --ssl-certfile, or a proxy that does"
         )
-    if not store.read(lambda directory: directory.accounts()):
+    if not has_accounts:
         note(_hint(db))
     if json:
-        emit_json({"url": url, "db": db})
+        emit_json({"url": url, "db": shown_url(db)})
     else:
-        click.echo(f"listening on {url} with {db}; Ctrl-C stops it")
+        click.echo(f"listening on {url} with {shown_url(db)}; Ctrl-C stops it")
 
 
 def _hint(db: str) -> str:
+    from fotapool.store import shown_url
+
     if db == IN_MEMORY:
         return (
             "no accounts, and none can be made: this database is in memory and ends with the "
@@ -114,7 +155,7 @@ def _hint(db: str) -> str:
         )
     return (
         "no accounts yet; make one with: fotapool admin account create 0000123456-00001 "
-        f"--licenses 1000 --db {shlex.quote(db)}"
+        f"--licenses 1000 --db {shlex.quote(shown_url(db))}"
     )
 
 

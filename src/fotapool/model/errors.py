@@ -8,7 +8,8 @@ FotapoolError
 ├── AlreadyExists              ... or is there already
 ├── CheckpointInvalid          a checkpoint is none, or not signed by the key that was named
 ├── FleetFileError             a fleet file cannot be read at all
-├── StoreError                 the store could not: nothing was done
+├── StoreError                 the store could not: nothing was done (but for the first)
+│   ├── OutcomeUnknown         ... or nobody knows whether it could
 │   ├── StoreBusy              ... because another process held it, or the queue is full
 │   ├── StoreDamaged           ... because what is stored there cannot be read
 │   └── StoreUnusable          ... and will not: wrong file, newer version, second server
@@ -122,6 +123,10 @@ class StoreError(FotapoolError):
 
 class StoreBusy(StoreError):
     """Another process held the store, or too much is waiting already. Trying again is safe."""
+
+
+class OutcomeUnknown(StoreError):
+    """The store was lost in the middle of a commit: it was carried out wholly, or not at all."""
 
 
 class StoreDamaged(StoreError):

@@ -22,7 +22,7 @@ from fotapool.model import CannotListen, Clock, ConfigurationError
 from fotapool.server.http import BoundedHttp
 from fotapool.server.settings import Settings
 from fotapool.server.shell import make_app
-from fotapool.store import SqliteStore, sole_server
+from fotapool.store import GroupedStore
 
 READ_THREADS = 4
 KEEP_ALIVE_S = 75
@@ -34,13 +34,13 @@ BACKLOG = 2048
 class Server:
     """A license server over an open store, as a value: run it here, or beside a test.
 
-    Raises StoreUnusable when another process serves the same file. Closing the store is left
+    Raises StoreUnusable when another process serves the same SQLite file. Closing the store is left
     to whoever opened it.
     """
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: GroupedStore,
         settings: Settings,
         *,
         clock: Clock,
@@ -51,7 +51,7 @@ class Server:
         self._clock = clock
         self._random = random
 
-    def run(self, listening: socket.socket, *, started: Callable[[], None]) -> None:
+    def run(self, listening: socket.socket, *, started: Callable[[], object]) -> None:
         """Serve on this thread, the main one, until SIGTERM, Ctrl-C, or a second of either."""
         with self._prepared() as config:
             _Uvicorn(config, started).run(sockets=[listening])
@@ -77,10 +77,8 @@ class Server:
 
     @contextlib.contextmanager
     def _prepared(self) -> Iterator[uvicorn.Config]:
-        path = self._store.path
         with contextlib.ExitStack() as stack:
-            if path is not None:
-                stack.enter_context(sole_server(path))
+            stack.enter_context(self._store.serving())
             executor = stack.enter_context(ThreadPoolExecutor(READ_THREADS, "fotapool-read"))
             auth = Auth(self._store, clock=self._clock, random=self._random)
             api = Api(
@@ -104,7 +102,7 @@ class Server:
 class _Uvicorn(uvicorn.Server):
     """uvicorn, but a signal ends it quietly: it is how a server is meant to stop."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], object]) -> None:
         super().__init__(config)
         self._on_started = started
 

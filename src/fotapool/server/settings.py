@@ -33,6 +33,9 @@ class Settings:
     port: int = _setting(
         8080, "The port to listen on; 0 takes a free one.", at_least=0, at_most=65535
     )
+    workers: int = _setting(
+        1, "Server processes on the port; more than one needs PostgreSQL.", at_least=1, at_most=256
+    )
     root_path: str = _setting("", "The path under which a proxy mounts the server.")
     forwarded_allow_ips: str = _setting(
         "127.0.0.1", "Proxies whose X-Forwarded-For and -Proto headers are believed, or *."

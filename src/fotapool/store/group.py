@@ -1,4 +1,4 @@
-"""Group commit: one thread, many requests to a transaction, answers only after COMMIT.
+"""Group commit: many requests to a transaction, answers only after COMMIT.
 
 A group is decided together. When anything in it fails, the whole is rolled back and every
 request is run again from nothing, alone under a savepoint, so that one harms no other;
@@ -10,15 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
-from fotapool.model import Change, Command, Refused, StoreError
-
-GROUP_REQUESTS_MAX = 32
-GROUP_DEVICES_MAX = 100_000
+from fotapool.model import Change, Command, OutcomeUnknown, Refused, StoreError
+from fotapool.store.waiting import Waiting
 
 
 class Transaction(Protocol):
@@ -47,6 +44,14 @@ class Write(Generic[TxT]):
     command: Command
     apply: Callable[[TxT, Sequence[Command]], Sequence[Change | Refused]]
 
+    @property
+    def lane(self) -> int:
+        return self.command.account.id
+
+    @property
+    def weight(self) -> int:
+        return self.command.weight
+
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[TxT]):
@@ -54,9 +59,12 @@ class Job(Generic[TxT]):
 
     future: Future[Any]
     run: Callable[[TxT], Any]
+    lane: None = None
+    weight: int = 1
 
 
 Entry = Write[TxT] | Job[TxT]
+Answered = list[tuple[Entry[TxT], Answer]]
 
 
 class _Gone(Exception):
@@ -64,87 +72,97 @@ class _Gone(Exception):
 
 
 class GroupCommit(Generic[TxT]):
-    """The single writer: takes entries in order, commits them in groups, answers after COMMIT.
+    """Writers that take entries, commit them in groups, and answer after COMMIT.
 
-    `transaction` begins, commits on leaving and rolls back on an exception; it raises StoreError.
+    `begin` begins a transaction, commits on leaving and rolls back on an exception; it raises
+    StoreError, and OutcomeUnknown when it cannot tell whether the COMMIT took. `was_committed`
+    then finds out by a change of that transaction, or raises StoreError. With more than one
+    writer a group is of one account, and an account's groups come one after another.
     """
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[TxT]]) -> None:
-        self._transaction = transaction
-        self._queue: SimpleQueue[Entry[TxT] | None] = SimpleQueue()
-        self._closed = False
-        self._closing = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="fotapool-writer", daemon=True)
-        self._thread.start()
+    def __init__(
+        self,
+        begin: Callable[[], AbstractContextManager[TxT]],
+        was_committed: Callable[[Change], bool],
+        *,
+        writers: int = 1,
+    ) -> None:
+        self._begin = begin
+        self._was_committed = was_committed
+        self._waiting: Waiting[Entry[TxT]] = Waiting(mixed=writers == 1)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"fotapool-writer-{number}", daemon=True)
+            for number in range(writers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def put(self, entry: Entry[TxT]) -> None:
-        """Queue an entry. Its future ends with StoreError when the writer has been closed."""
-        with self._closing:
-            if not self._closed:
-                self._queue.put(entry)
-                return
-        _settle(entry, StoreError("the store is closed"))
+        """Queue an entry. Its future ends with StoreError when the writers have been closed."""
+        if not self._waiting.put(entry):
+            _settle(entry, StoreError("the store is closed"))
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
-        with self._closing:
-            self._closed = True
-            self._queue.put(None)
-        self._thread.join()
+        self._waiting.close()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group, open_ = self._collect(first)
+        while group := self._waiting.take():
             for entry, answer in self._commit(group):
                 _settle(entry, answer)
-            if not open_:
-                return
+            self._waiting.done(group)
 
-    def _collect(self, first: Entry[TxT]) -> tuple[list[Entry[TxT]], bool]:
-        """Whatever waits already, up to the group's limits; no request is waited for."""
-        group = [first]
-        weight = _weight(first)
-        while len(group) < GROUP_REQUESTS_MAX and weight < GROUP_DEVICES_MAX:
-            try:
-                entry = self._queue.get_nowait()
-            except Empty:
-                break
-            if entry is None:
-                return group, False
-            group.append(entry)
-            weight += _weight(entry)
-        return group, True
-
-    def _commit(self, group: Sequence[Entry[TxT]]) -> list[tuple[Entry[TxT], Answer]]:
+    def _commit(self, group: Sequence[Entry[TxT]]) -> Answered[TxT]:
+        answered: Answered[TxT] = []
         try:
-            with self._transaction() as tx:
-                return [pair for unit in _units(group) for pair in _run_unit(tx, unit)]
+            with self._begin() as tx:
+                for unit in _units(group):
+                    answered += _run_unit(tx, unit)
+        except OutcomeUnknown as unknown:
+            return self._find_out(answered, unknown)
         except Exception as error:  # noqa: BLE001 -- it becomes the entries' answer
             if len(group) == 1 and not isinstance(error, StoreError):
                 return [(group[0], error)]
             return self._commit_each(list(group))
+        return answered
 
-    def _commit_each(self, group: list[Entry[TxT]]) -> list[tuple[Entry[TxT], Answer]]:
+    def _commit_each(self, group: list[Entry[TxT]]) -> Answered[TxT]:
         """Run a group again from nothing, request by request."""
-        dropped: list[tuple[Entry[TxT], Answer]] = []
+        dropped: Answered[TxT] = []
         while group:
-            answers: list[tuple[Entry[TxT], Answer]] = []
+            answered: Answered[TxT] = []
             try:
-                with self._transaction() as tx:
+                with self._begin() as tx:
                     for entry in group:  # one by one: where it stops is the culprit
-                        answers.append((entry, _run_alone(tx, entry)))  # noqa: PERF401
-                return dropped + answers
+                        answered.append((entry, _run_alone(tx, entry)))
+                return dropped + answered
             except _Gone as gone:
-                culprit = group[len(answers)]
+                culprit = group[len(answered)]
                 group.remove(culprit)
                 dropped.append((culprit, gone.__cause__))
+            except OutcomeUnknown as unknown:
+                return dropped + self._find_out(answered, unknown)
             except Exception as error:  # noqa: BLE001 -- it becomes the entries' answer
                 return dropped + [(entry, error) for entry in group]
         return dropped
 
+    def _find_out(self, answered: Answered[TxT], unknown: OutcomeUnknown) -> Answered[TxT]:
+        """Answer after a COMMIT of which nobody knows whether it took.
 
-def _weight(entry: Entry[TxT]) -> int:
-    return len(entry.command.devices) if isinstance(entry, Write) else 1
+        A transaction is whole, so that one change of it tells of all.
+        """
+        made = [answer for _, answer in answered if isinstance(answer, Change)]
+        fresh = [change for change in made if not change.replayed]
+        if not fresh:
+            return [(entry, unknown if isinstance(entry, Job) else a) for entry, a in answered]
+        lost: StoreError = unknown
+        with suppress(StoreError):
+            if self._was_committed(fresh[0]):
+                return answered
+            lost = StoreError("the database lost the request; nothing was done")
+        return [(entry, lost) for entry, _ in answered]
 
 
 def _settle(entry: Entry[TxT], answer: Answer) -> None:
@@ -159,7 +177,7 @@ def _units(group: Sequence[Entry[TxT]]) -> Iterator[Job[TxT] | list[Write[TxT]]]
     by_account: dict[int, list[Write[TxT]]] = {}
     for entry in group:
         if isinstance(entry, Write):
-            by_account.setdefault(entry.command.account.id, []).append(entry)
+            by_account.setdefault(entry.lane, []).append(entry)
         else:
             yield from by_account.values()
             by_account = {}

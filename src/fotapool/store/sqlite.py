@@ -6,31 +6,32 @@ database, because POSIX locks belong to the process.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from fotapool.model import Change, Clock, Command, Refused
-from fotapool.store.group import GroupCommit, Job, Write
+from fotapool.model import Change, Clock
+from fotapool.store.group import GroupCommit
+from fotapool.store.grouped import GroupedStore
+from fotapool.store.schema import MIGRATIONS, Migration
+from fotapool.store.snapshot import StoredSnapshot
+from fotapool.store.sqlite_connection import SqliteConnection, in_snapshot
 from fotapool.store.sqlite_errors import errors_mapped
 from fotapool.store.sqlite_file import (
-    MIGRATIONS,
-    Migration,
+    apply_migration,
     open_connection,
     prepare_file,
+    sole_server,
 )
-from fotapool.store.sqlite_snapshot import SqliteSnapshot, in_snapshot
-from fotapool.store.sqlite_tx import SqliteTx
+from fotapool.store.tx import StoredTx
 
 T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(GroupedStore):
     """The embedded store. Thread-safe; other processes may write the same file meanwhile.
 
     `path` is None for a database in memory, which lives as long as this object. Raises
@@ -50,73 +51,53 @@ class SqliteStore:
         self._writer = open_connection(path)
         if path is None:
             for migration in migrations:
-                migration.apply(self._writer, clock)
-        self._group: GroupCommit[SqliteTx] = GroupCommit(self._transaction)
+                apply_migration(self._writer, migration, clock)
+        self._group = GroupCommit(self._transaction, _was_committed)
 
-    def submit(
-        self,
-        command: Command,
-        apply: Callable[[SqliteTx, Sequence[Command]], Sequence[Change | Refused]],
-    ) -> Future[Change]:
-        entry: Write[SqliteTx] = Write(_uncancellable(), command, apply)
-        self._group.put(entry)
-        return entry.future
-
-    def write(self, job: Callable[[SqliteTx], T]) -> Future[T]:
-        entry: Job[SqliteTx] = Job(_uncancellable(), job)
-        self._group.put(entry)
-        return entry.future
-
-    def read(self, job: Callable[[SqliteSnapshot], T]) -> T:
-        """Run a job that only reads, on this thread, in one snapshot. Raises StoreError."""
+    def read(self, job: Callable[[StoredSnapshot], T]) -> T:
         with self._reading() as connection:
             return in_snapshot(connection, job)
 
-    def probe(self) -> None:
-        """Commit a heartbeat, to know that the database can be written. Raises StoreError."""
-        self.write(lambda tx: tx.beat(os.getpid(), self._clock())).result()
+    def serving(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.path is None else sole_server(self.path)
 
     def close(self) -> None:
-        """Finish what is queued, then let go of the file."""
         self._group.close()
         while self._idle:
             self._idle.pop().close()
         self._writer.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[SqliteTx]:
-        with self._memory_lock, errors_mapped():
-            self._writer.execute("BEGIN IMMEDIATE")
+    def _transaction(self) -> Iterator[StoredTx]:
+        connection = SqliteConnection(self._writer)
+        with self._memory_lock:
+            connection.write("BEGIN IMMEDIATE")
             try:
-                yield SqliteTx(self._writer)
-                self._writer.execute("COMMIT")
+                yield StoredTx(connection)
+                connection.write("COMMIT")
             except BaseException:
-                # Disk full and I/O errors end the transaction by themselves.
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                if connection.alive:
+                    connection.write("ROLLBACK")
                 raise
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if self.path is None:
-            with self._memory_lock, errors_mapped():
+            with self._memory_lock:
                 yield self._writer
             return
-        with errors_mapped():
-            connection = self._idle.pop() if self._idle else self._open_reader()
-            try:
-                yield connection
-            finally:
-                self._idle.append(connection)
+        connection = self._idle.pop() if self._idle else self._open_reader()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
 
     def _open_reader(self) -> sqlite3.Connection:
-        connection = open_connection(self.path)
-        connection.execute("PRAGMA query_only = 1")
+        with errors_mapped():
+            connection = open_connection(self.path)
+            connection.execute("PRAGMA query_only = 1")
         return connection
 
 
-def _uncancellable() -> Future[Any]:
-    """A future that its waiter cannot cancel: what is queued will be done, waited for or not."""
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-    return future
+def _was_committed(_change: Change) -> bool:
+    raise AssertionError("an embedded database tells what became of a COMMIT")

@@ -7,6 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fotapool.model import StoreBusy, StoreDamaged, StoreError
+from fotapool.store.connection import Contradicted
+
+
+def in_our_words(error: sqlite3.Error) -> Exception:
+    """What an error of the engine means to the store's callers."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Contradicted(f"the tables refuse what was decided: {error}")
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreBusy("another process holds the database; nothing was done")
+    # A plain error: a table or a column of a statement of ours is not there.
+    if name == "SQLITE_ERROR" or is_damage(error):
+        return StoreDamaged(f"the database is damaged: {error}")
+    return StoreError(f"the database could not do it ({error}); nothing was done")
 
 
 @contextmanager
@@ -14,17 +28,8 @@ def errors_mapped() -> Iterator[None]:
     """Turn what SQLite raises into our words; the cause is kept."""
     try:
         yield
-    except sqlite3.IntegrityError:
-        # A CHECK refused what was decided: a defect, not a condition to be waited out.
-        raise
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise StoreBusy("another process holds the database; nothing was done") from error
-        # A plain error: a table or a column of a statement of ours is not there.
-        if name == "SQLITE_ERROR" or is_damage(error):
-            raise StoreDamaged(f"the database is damaged: {error}") from error
-        raise StoreError(f"the database could not do it ({error}); nothing was done") from error
+        raise in_our_words(error) from error
 
 
 def is_damage(error: sqlite3.Error) -> bool:

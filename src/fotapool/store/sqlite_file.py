@@ -7,13 +7,13 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import IO
 
 from fotapool.model import Clock, StoreDamaged, StoreUnusable
 from fotapool.store import statements_directory as sql
+from fotapool.store.dialect import SQLITE
+from fotapool.store.schema import MIGRATIONS, Migration
 from fotapool.store.sqlite_errors import errors_mapped, is_damage, read_text
 
 SQLITE_VERSION_MIN = (3, 38, 0)
@@ -24,53 +24,6 @@ BUSY_TIMEOUT_S = 10.0
 
 _HEADER_SIZE = 100
 _MAGIC = b"SQLite format 3\x00"
-_DIALECT = {"integer": "INTEGER", "bytes": "BLOB", "clustered": "WITHOUT ROWID, STRICT"}
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered step of the schema, in SQL with the engine's words left open."""
-
-    number: int
-    text: str
-
-    def apply(self, connection: sqlite3.Connection, clock: Clock) -> None:
-        """Run the step and note it, in one transaction."""
-        text = self.text
-        for hole, word in _DIALECT.items():
-            text = text.replace("{" + hole + "}", word)
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if _version(connection) < self.number:
-                for statement in _statements(text):
-                    connection.execute(statement)
-                connection.execute(sql.MIGRATION_INSERT, (self.number, clock()))
-                # Mirrored in the header, where a newer file can be known without opening it.
-                connection.execute(f"PRAGMA user_version = {self.number}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-
-def _load_migrations() -> tuple[Migration, ...]:
-    folder = resources.files("fotapool.store") / "migrations"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return tuple(Migration(int(name[:4]), (folder / name).read_text("utf-8")) for name in names)
-
-
-MIGRATIONS = _load_migrations()
-
-
-def _statements(text: str) -> Iterator[str]:
-    """The statements of a migration, one by one: executescript would commit before it begins."""
-    pending = ""
-    for line in text.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
 
 
 def prepare_file(path: Path, clock: Clock, migrations: Sequence[Migration]) -> None:
@@ -97,10 +50,34 @@ def prepare_file(path: Path, clock: Clock, migrations: Sequence[Migration]) -> N
                 _copy_beside(connection, path, found)
             for migration in migrations:
                 if migration.number > found:
-                    migration.apply(connection, clock)
+                    apply_migration(connection, migration, clock)
     except sqlite3.Error as error:
         kind = StoreDamaged if is_damage(error) else StoreUnusable
         raise kind(f"{path}: {error}") from error
+
+
+def migrate_file(path: Path, clock: Clock) -> tuple[int, int]:
+    """Make the file or bring it up to date; gives its schema before and after."""
+    header = _header(path) if path.exists() else b""
+    prepare_file(path, clock, MIGRATIONS)
+    return int.from_bytes(header[60:64], "big"), MIGRATIONS[-1].number
+
+
+def apply_migration(connection: sqlite3.Connection, migration: Migration, clock: Clock) -> None:
+    """Run a step of the schema and note it, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(connection) < migration.number:
+            for statement in migration.statements(SQLITE):
+                connection.execute(statement)
+            connection.execute(sql.MIGRATION_INSERT, (migration.number, clock()))
+            # Mirrored in the header, where a newer file can be known without opening it.
+            connection.execute(f"PRAGMA user_version = {migration.number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _check_header(path: Path, newest: int) -> None:
@@ -113,11 +90,7 @@ def _check_header(path: Path, newest: int) -> None:
 
 
 def _check_is_ours(path: Path, newest: int) -> None:
-    try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_SIZE)
-    except OSError as error:
-        raise StoreUnusable(f"{path}: {error.strerror or error}") from error
+    header = _header(path)
     if not header:
         return
     application_id = int.from_bytes(header[68:72], "big")
@@ -126,6 +99,14 @@ def _check_is_ours(path: Path, newest: int) -> None:
     if application_id != APPLICATION_ID:
         raise StoreUnusable(f"{path} is an SQLite database, but not fotapool's; give another path")
     _check_version(path, int.from_bytes(header[60:64], "big"), newest)
+
+
+def _header(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEADER_SIZE)
+    except OSError as error:
+        raise StoreUnusable(f"{path}: {error.strerror or error}") from error
 
 
 def _create_private(path: Path) -> bool:
@@ -175,6 +156,8 @@ def open_connection(path: Path | None) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    # What a long backup let the log grow to is given back to the disk afterwards.
+    connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 

@@ -1,4 +1,5 @@
-"""The statements on licenses and the ledger, by name. Parameters stand in the order of the words.
+"""The statements on licenses and the ledger, by name. Parameters stand in the order of the words;
+what the engines spell differently is a hole (`dialect`).
 
 Two kinds of tables, and no statement touches both: pool tables, where each statement names one
 account (here and in `statements_life`), and the small tables of `statements_directory`.
@@ -18,6 +19,10 @@ SELECT total, used, overhang, purchase_type, sequence, changed_at_ms, head, acti
 FROM account WHERE account = ?
 """
 
+# A statement of its own, and all else is read by later ones: in one with others, PostgreSQL would
+# show this row as it is now and the rest as it was before the wait.
+ACCOUNT_LOCKED = ACCOUNT + "{lock}"
+
 ACCOUNT_UPDATE = """
 UPDATE account
 SET total = ?, used = ?, overhang = ?, purchase_type = ?, sequence = ?, changed_at_ms = ?, head = ?,
@@ -25,23 +30,22 @@ SET total = ?, used = ?, overhang = ?, purchase_type = ?, sequence = ?, changed_
 WHERE account = ?
 """
 
-# LEFT JOIN keeps json_each outermost: with a plain JOIN the planner walks the whole account.
 FACTS = """
 SELECT
-  json_group_array(named.value) FILTER (WHERE device.registered IS NOT 1),
-  json_group_array(named.value) FILTER (WHERE license.imei IS NOT NULL),
-  json_group_array(named.value) FILTER (WHERE device.upgrade = 1),
-  json_group_array(named.value) FILTER (WHERE device.upgrade = 2),
-  json_group_array(named.value) FILTER (WHERE device.upgraded_sequence >
+  {list}(named.value) FILTER (WHERE coalesce(device.registered, 0) = 0),
+  {list}(named.value) FILTER (WHERE license.imei IS NOT NULL),
+  {list}(named.value) FILTER (WHERE device.upgrade = 1),
+  {list}(named.value) FILTER (WHERE device.upgrade = 2),
+  {list}(named.value) FILTER (WHERE device.upgraded_sequence >
     coalesce(license.origin_sequence, license.since_sequence))
-FROM json_each(?) AS named
+FROM {named}
 LEFT JOIN device ON device.account = ? AND device.imei = named.value
 LEFT JOIN license ON license.account = ? AND license.imei = named.value
 """
 
 LICENSE_INSERT = """
 INSERT INTO license (account, imei, since_ms, since_sequence)
-SELECT ?, value, ?, ? FROM json_each(?)
+SELECT ?, value, ?, ? FROM {named}
 """
 
 LICENSE_INSERT_ONE = """
@@ -52,20 +56,20 @@ SPAN_INSERT = """
 INSERT INTO span
   (account, imei, since_ms, until_ms, since_sequence, until_sequence, origin_sequence, origin_ms)
 SELECT account, imei, since_ms, ?, since_sequence, ?, origin_sequence, origin_ms FROM license
-WHERE account = ? AND imei IN (SELECT value FROM json_each(?))
+WHERE account = ? AND imei {among}
 """
 
 LICENSE_DELETE = """
-DELETE FROM license WHERE account = ? AND imei IN (SELECT value FROM json_each(?))
+DELETE FROM license WHERE account = ? AND imei {among}
 """
 
 GRANTED_INSERT = "INSERT INTO granted (account, sequence, held) VALUES (?, ?, ?)"
 
 GRANTED_TAKE = """
-UPDATE granted SET held = held - gone.count
+UPDATE granted SET held = granted.held - gone.count
 FROM (
   SELECT coalesce(origin_sequence, since_sequence) AS sequence, count(*) AS count FROM license
-  WHERE account = ? AND imei IN (SELECT value FROM json_each(?)) GROUP BY 1) AS gone
+  WHERE account = ? AND imei {among} GROUP BY 1) AS gone
 WHERE granted.account = ? AND granted.sequence = gone.sequence
 RETURNING granted.sequence, granted.held
 """
@@ -75,7 +79,7 @@ GRANTED_DELETE = "DELETE FROM granted WHERE account = ? AND sequence = ?"
 # "WHERE true" parts the SELECT from ON CONFLICT, which the parser would take for a join's ON.
 DEVICE_UPSERT = """
 INSERT INTO device (account, imei)
-SELECT ?, value FROM json_each(?) WHERE true
+SELECT ?, value FROM {named} WHERE true
 ON CONFLICT (account, imei) DO UPDATE SET registered = 1
 """
 
@@ -92,7 +96,7 @@ _DAY_BEFORE = "(SELECT max(day) FROM idempotency WHERE account = ? AND day < ?)"
 
 KEYS = f"""
 SELECT key, fingerprint, sequence, answer FROM idempotency
-WHERE account = ? AND day IN (?, {_DAY_BEFORE}) AND key IN (SELECT value FROM json_each(?))
+WHERE account = ? AND day IN (?, {_DAY_BEFORE}) AND key {{among_texts}}
 """
 
 KEY_INSERT = """
@@ -117,9 +121,9 @@ SELECT
   EXISTS (SELECT 1 FROM device WHERE device.account = ? AND device.imei = ?),
   page.imeis, page.times
 FROM account, (
-  SELECT json_group_array(imei) AS imeis, json_group_array(since_ms) AS times FROM (
+  SELECT {list}(imei) AS imeis, {list}(since_ms) AS times FROM (
     SELECT imei, coalesce(origin_ms, since_ms) AS since_ms FROM license
-    WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?)
+    WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?) AS held
 ) AS page
 WHERE account.account = ?
 """
@@ -128,9 +132,9 @@ PAGE_AT = """
 SELECT
   account.total, account.used, account.overhang, account.sequence, 1, page.imeis, page.times
 FROM account, (
-  SELECT json_group_array(imei) AS imeis, json_group_array(since_ms) AS times FROM (
+  SELECT {list}(imei) AS imeis, {list}(since_ms) AS times FROM (
     SELECT imei, coalesce(origin_ms, since_ms) AS since_ms FROM license
-    WHERE account = ? ORDER BY imei LIMIT ? OFFSET ?)
+    WHERE account = ? ORDER BY imei LIMIT ? OFFSET ?) AS held
 ) AS page
 WHERE account.account = ?
 """
@@ -148,11 +152,12 @@ SELECT sequence, at_ms, actor, request_id, verb, outcomes, total, used, overhang
 FROM change
 """
 
-# instr finds 8 bytes anywhere, so that a device found is looked for again, at its place.
+# 8 bytes are found anywhere, so that a device found is looked for again, at its place.
 _ENTRIES = """
 WHERE account = ? AND sequence BETWEEN ? AND ?
   AND verb = coalesce(?, verb) AND actor = coalesce(?, actor)
-  AND (? IS NULL OR instr(outcomes, ?) > 0) AND (? IS NULL OR instr(devices, ?) > 0)
+  AND (CAST(? AS {bytes}) IS NULL OR {outcomes_hold})
+  AND (CAST(? AS {bytes}) IS NULL OR {devices_hold})
 """
 
 ENTRIES_NEWEST = _ENTRY + _ENTRIES + "ORDER BY sequence DESC"
@@ -162,20 +167,25 @@ ENTRIES_OLDEST = _ENTRY + _ENTRIES + "ORDER BY sequence"
 ENTRIES_OF = (
     _ENTRY
     + """
-WHERE account = ? AND sequence IN (SELECT value FROM json_each(?))
+WHERE account = ? AND sequence {among}
 """
 )
 
 CHANGES_OF = (
     _CHANGE
     + """
-WHERE account = ? AND sequence IN (SELECT value FROM json_each(?))
+WHERE account = ? AND sequence {among}
 """
 )
 
 VERDICTS_IN = """
 SELECT coalesce(sum(length(outcomes)), 0) FROM change
-WHERE account = ? AND sequence IN (SELECT value FROM json_each(?))
+WHERE account = ? AND sequence {among}
+"""
+
+# From the sequence it was to have: later changes only are looked at.
+CHANGE_OF_REQUEST = """
+SELECT hash FROM change WHERE account = ? AND sequence >= ? AND request_id = ?
 """
 
 DEVICES_OF = "SELECT devices, outcomes FROM change WHERE account = ? AND sequence = ?"
@@ -191,11 +201,11 @@ KNOWS = "SELECT EXISTS (SELECT 1 FROM device WHERE account = ? AND imei = ?)"
 
 LICENSES_AT = """
 SELECT
-  json_group_array(imei) FILTER (WHERE since_sequence <= ?),
-  json_group_array(since_ms) FILTER (WHERE since_sequence <= ?),
+  {list}(imei) FILTER (WHERE since_sequence <= ?),
+  {list}(since_ms) FILTER (WHERE since_sequence <= ?),
   count(*), max(imei)
 FROM (SELECT imei, coalesce(origin_ms, since_ms) AS since_ms, since_sequence FROM license
-  WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?)
+  WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?) AS looked_at
 """
 
 # From device to device, and in each to the one interval that can hold the sequence: whether a
@@ -208,8 +218,8 @@ WITH RECURSIVE
     SELECT (SELECT min(imei) FROM span WHERE account = ? AND imei > named.imei), place + 1
     FROM named WHERE named.imei IS NOT NULL AND place < ?)
 SELECT
-  json_group_array(span.imei) FILTER (WHERE span.until_sequence > ?),
-  json_group_array(coalesce(span.origin_ms, span.since_ms))
+  {list}(span.imei) FILTER (WHERE span.until_sequence > ?),
+  {list}(coalesce(span.origin_ms, span.since_ms))
     FILTER (WHERE span.until_sequence > ?),
   count(named.imei), max(named.imei)
 FROM named

@@ -3,14 +3,11 @@ licenses go, candidates, undo. All on pool tables, each naming one account."""
 
 from __future__ import annotations
 
-# CROSS JOIN keeps what stands before it outermost: with a plain JOIN the planner may walk the
-# whole account and look each row up in the list.
-
 # --- registry --------------------------------------------------------------------------------
 
 DEVICE_LEAVE = """
 UPDATE device SET registered = 0
-WHERE account = ? AND imei IN (SELECT value FROM json_each(?)) AND registered = 1
+WHERE account = ? AND imei {among} AND registered = 1
 """
 
 _DEVICE = """
@@ -30,8 +27,8 @@ ORDER BY device.imei LIMIT ?
 DEVICES_NAMED = (
     _DEVICE
     + """
-FROM json_each(?) AS named
-CROSS JOIN device ON device.account = ? AND device.imei = named.value AND device.registered = 1
+FROM {named}
+{join} device ON device.account = ? AND device.imei = named.value AND device.registered = 1
 LEFT JOIN license ON license.account = ? AND license.imei = named.value
 ORDER BY named.key
 """
@@ -50,25 +47,25 @@ ORDER BY device.imei LIMIT ? OFFSET ?
 
 UPGRADING = """
 SELECT
-  json_group_array(device.imei) FILTER (WHERE device.upgrade = 1),
-  json_group_array(device.imei) FILTER (WHERE device.upgrade = 2)
-FROM json_each(?) AS named
-CROSS JOIN device ON device.account = ? AND device.imei = named.value AND device.upgrade > 0
+  {list}(device.imei) FILTER (WHERE device.upgrade = 1),
+  {list}(device.imei) FILTER (WHERE device.upgrade = 2)
+FROM {named}
+{join} device ON device.account = ? AND device.imei = named.value AND device.upgrade > 0
 """
 
 UPGRADE_SCHEDULE = """
 UPDATE device SET upgrade = 1, upgrade_id = ?
-WHERE account = ? AND imei IN (SELECT value FROM json_each(?)) AND upgrade = 0
+WHERE account = ? AND imei {among} AND upgrade = 0
 """
 
 UPGRADE_START = """
 UPDATE device SET upgrade = 2
-WHERE account = ? AND imei IN (SELECT value FROM json_each(?)) AND upgrade = 1
+WHERE account = ? AND imei {among} AND upgrade = 1
 """
 
 UPGRADE_END = """
 UPDATE device SET upgrade = 0, upgrade_id = NULL, upgraded_sequence = coalesce(?, upgraded_sequence)
-WHERE account = ? AND imei IN (SELECT value FROM json_each(?)) AND upgrade > 0
+WHERE account = ? AND imei {among} AND upgrade > 0
 """
 
 UPGRADE_INSERT = """
@@ -80,7 +77,7 @@ ON CONFLICT (account, id) DO NOTHING
 # A device that was taken out of an upgrade and comes back to it stands at its new place.
 UPGRADE_ITEMS_INSERT = """
 INSERT INTO upgrade_item (account, id, imei, sequence, place, step)
-SELECT ?, ?, value, ?, key, 1 FROM json_each(?) WHERE true
+SELECT ?, ?, value, ?, key, 1 FROM {named} WHERE true
 ON CONFLICT (account, id, imei) DO UPDATE
 SET sequence = excluded.sequence, place = excluded.place, step = excluded.step
 """
@@ -88,8 +85,8 @@ SET sequence = excluded.sequence, place = excluded.place, step = excluded.step
 UPGRADE_ITEMS_STEP = """
 UPDATE upgrade_item SET step = ?
 WHERE account = ? AND (id, imei) IN (
-  SELECT device.upgrade_id, device.imei FROM json_each(?) AS named
-  CROSS JOIN device ON device.account = ? AND device.imei = named.value
+  SELECT device.upgrade_id, device.imei FROM {named}
+  {join} device ON device.account = ? AND device.imei = named.value
   WHERE device.upgrade_id IS NOT NULL)
 """
 
@@ -111,8 +108,8 @@ WHERE account = ? AND sequence > ? AND held > 0 ORDER BY sequence LIMIT ?
 
 ORIGINS = """
 SELECT license.imei, coalesce(license.origin_sequence, license.since_sequence)
-FROM json_each(?) AS named
-CROSS JOIN license ON license.account = ? AND license.imei = named.value
+FROM {named}
+{join} license ON license.account = ? AND license.imei = named.value
 """
 
 HELD_SINCE = """
@@ -123,19 +120,19 @@ WHERE account = ? AND coalesce(origin_sequence, since_sequence) <= ?
 PENDING = """
 WITH chosen (imei) AS (
   SELECT imei FROM (
-    SELECT imei FROM pending WHERE account = ? ORDER BY sequence DESC, place DESC LIMIT ?)
-  UNION SELECT value FROM json_each(?))
+    SELECT imei FROM pending WHERE account = ? ORDER BY sequence DESC, place DESC LIMIT ?) AS last
+  UNION SELECT value FROM {named})
 SELECT pending.imei FROM chosen
-CROSS JOIN pending ON pending.account = ? AND pending.imei = chosen.imei
+{join} pending ON pending.account = ? AND pending.imei = chosen.imei
 ORDER BY pending.sequence DESC, pending.place DESC
 """
 
 PENDING_INSERT = """
-INSERT INTO pending (account, imei, sequence, place) SELECT ?, value, ?, key FROM json_each(?)
+INSERT INTO pending (account, imei, sequence, place) SELECT ?, value, ?, key FROM {named}
 """
 
 PENDING_DELETE = """
-DELETE FROM pending WHERE account = ? AND imei IN (SELECT value FROM json_each(?))
+DELETE FROM pending WHERE account = ? AND imei {among}
 """
 
 PENDING_AFTER = """
@@ -146,8 +143,8 @@ WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?
 # --- candidates ------------------------------------------------------------------------------
 
 LISTED = """
-SELECT json_group_array(candidate.imei) FROM json_each(?) AS named
-CROSS JOIN candidate ON candidate.account = ? AND candidate.imei = named.value
+SELECT {list}(candidate.imei) FROM {named}
+{join} candidate ON candidate.account = ? AND candidate.imei = named.value
 """
 
 CANDIDATES_AFTER = """
@@ -165,11 +162,11 @@ WHERE account = ? AND imei > ? ORDER BY imei LIMIT ?
 """
 
 CANDIDATES_INSERT = """
-INSERT INTO candidate (account, imei, sequence, place) SELECT ?, value, ?, key FROM json_each(?)
+INSERT INTO candidate (account, imei, sequence, place) SELECT ?, value, ?, key FROM {named}
 """
 
 CANDIDATES_DELETE = """
-DELETE FROM candidate WHERE account = ? AND imei IN (SELECT value FROM json_each(?))
+DELETE FROM candidate WHERE account = ? AND imei {among}
 """
 
 CANDIDATES_CLEAR = "DELETE FROM candidate WHERE account = ?"
@@ -177,24 +174,24 @@ CANDIDATES_CLEAR = "DELETE FROM candidate WHERE account = ?"
 # --- undo ------------------------------------------------------------------------------------
 
 ENDED_OF = """
-SELECT span.imei, span.until_sequence FROM json_each(?) AS named
-CROSS JOIN span ON span.account = ? AND span.imei = named.value AND span.since_sequence = ?
+SELECT span.imei, span.until_sequence FROM {named}
+{join} span ON span.account = ? AND span.imei = named.value AND span.since_sequence = ?
 """
 
 ENDED_AFTER = """
-SELECT span.imei, min(span.until_sequence) FROM json_each(?) AS named
-CROSS JOIN span ON span.account = ? AND span.imei = named.value AND span.until_sequence > ?
+SELECT span.imei, min(span.until_sequence) FROM {named}
+{join} span ON span.account = ? AND span.imei = named.value AND span.until_sequence > ?
 GROUP BY span.imei
 """
 
 GRANTED_AFTER = """
 SELECT imei, min(since_sequence) FROM (
-  SELECT span.imei, span.since_sequence FROM json_each(?) AS named
-  CROSS JOIN span ON span.account = ? AND span.imei = named.value AND span.since_sequence > ?
+  SELECT span.imei, span.since_sequence FROM {named}
+  {join} span ON span.account = ? AND span.imei = named.value AND span.since_sequence > ?
   UNION ALL
-  SELECT license.imei, license.since_sequence FROM json_each(?) AS named
-  CROSS JOIN license ON license.account = ? AND license.imei = named.value
-    AND license.since_sequence > ?)
+  SELECT license.imei, license.since_sequence FROM {named}
+  {join} license ON license.account = ? AND license.imei = named.value
+    AND license.since_sequence > ?) AS later
 GROUP BY imei
 """
 
@@ -203,15 +200,15 @@ LICENSE_GIVE_BACK = """
 INSERT INTO license (account, imei, since_ms, since_sequence, origin_sequence, origin_ms)
 SELECT span.account, span.imei, ?, ?, coalesce(span.origin_sequence, span.since_sequence),
   coalesce(span.origin_ms, span.since_ms)
-FROM json_each(?) AS named
-CROSS JOIN span ON span.account = ? AND span.imei = named.value AND span.since_sequence = (
+FROM {named}
+{join} span ON span.account = ? AND span.imei = named.value AND span.since_sequence = (
   SELECT max(since_sequence) FROM span WHERE account = ? AND imei = named.value)
 """
 
 GRANTED_GIVE_BACK = """
 INSERT INTO granted (account, sequence, held)
 SELECT ?, origin_sequence, count(*) FROM license
-WHERE account = ? AND imei IN (SELECT value FROM json_each(?)) GROUP BY origin_sequence
+WHERE account = ? AND imei {among} GROUP BY origin_sequence
 ON CONFLICT (account, sequence) DO UPDATE SET held = granted.held + excluded.held
 """
 

@@ -14,7 +14,7 @@ CREATE TABLE account (
   CHECK (total >= 0 AND used >= 0 AND overhang >= 0
     AND ((overhang = 0 AND used <= total) OR (overhang > 0 AND used = total + overhang))),
   CHECK (purchase_type <> 'EVNT' OR total = 0)
-) {clustered};
+) {updated_in_place};
 
 CREATE TABLE device (
   account {integer} NOT NULL,

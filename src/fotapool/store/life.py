@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from fotapool.model import (
     Facts,
     Place,
@@ -18,14 +16,10 @@ from fotapool.model import (
     UpgradePlan,
 )
 from fotapool.store import statements_life as sql
-from fotapool.store.sqlite_directory import SqliteDirectory
-from fotapool.store.sqlite_errors import errors_mapped
-
-_sets = msgspec.json.Decoder(frozenset[int])
-_to_json = msgspec.json.Encoder().encode
+from fotapool.store.directory import StoredDirectory
 
 
-class SqliteLife(SqliteDirectory):
+class StoredLife(StoredDirectory):
     """This part of what the ledger's `Snapshot` promises, in SQL."""
 
     def registered(self, account_id: int, after: int, count: int) -> list[RegisteredDevice]:
@@ -37,12 +31,12 @@ class SqliteLife(SqliteDirectory):
         return [RegisteredDevice(*row) for row in rows]
 
     def registered_of(self, account_id: int, imeis: Sequence[int]) -> list[RegisteredDevice]:
-        rows = self._rows(sql.DEVICES_NAMED, array(imeis), account_id, account_id)
+        rows = self._rows(sql.DEVICES_NAMED, self._array(imeis), account_id, account_id)
         return [RegisteredDevice(*row) for row in rows]
 
     def upgrading(self, account_id: int, imeis: Sequence[int]) -> Facts:
-        ((scheduled, running),) = self._rows(sql.UPGRADING, array(imeis), account_id)
-        return Facts(scheduled=_sets.decode(scheduled), running=_sets.decode(running))
+        ((scheduled, running),) = self._rows(sql.UPGRADING, self._array(imeis), account_id)
+        return Facts(scheduled=self._set(scheduled), running=self._set(running))
 
     def upgrade(self, account_id: int, upgrade_id: bytes) -> Upgrade | None:
         rows = self._rows(sql.UPGRADE, account_id, upgrade_id)
@@ -57,25 +51,24 @@ class SqliteLife(SqliteDirectory):
         )
 
     def grants_after(self, account_id: int, sequence: int, count: int) -> list[tuple[int, int]]:
-        return self._rows(sql.GRANTS_AFTER, account_id, sequence, count)
+        return list(self._rows(sql.GRANTS_AFTER, account_id, sequence, count))
 
     def origins(self, account_id: int, imeis: Sequence[int]) -> dict[int, int]:
-        return dict(self._rows(sql.ORIGINS, array(imeis), account_id))
+        return dict(self._rows(sql.ORIGINS, self._array(imeis), account_id))
 
     def held_since(self, account_id: int, until: int) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
-        with errors_mapped():
-            for origin, imei in self._connection.execute(sql.HELD_SINCE, (account_id, until)):
-                found.setdefault(origin, []).append(imei)
+        for origin, imei in self.connection.each(sql.HELD_SINCE, account_id, until):
+            found.setdefault(origin, []).append(imei)
         return found
 
     def pending(self, account_id: int, count: int, named: Sequence[int]) -> list[int]:
-        rows = self._rows(sql.PENDING, account_id, count, array(named), account_id)
+        rows = self._rows(sql.PENDING, account_id, count, self._array(named), account_id)
         return [imei for (imei,) in rows]
 
     def listed(self, account_id: int, imeis: Sequence[int]) -> frozenset[int]:
-        ((found,),) = self._rows(sql.LISTED, array(imeis), account_id)
-        return _sets.decode(found)
+        ((found,),) = self._rows(sql.LISTED, self._array(imeis), account_id)
+        return self._set(found)
 
     def candidates_after(self, account_id: int, after: tuple[int, int], count: int) -> list[Place]:
         return [Place(*row) for row in self._rows(sql.CANDIDATES_AFTER, account_id, *after, count)]
@@ -93,21 +86,20 @@ class SqliteLife(SqliteDirectory):
         return [Place(*row) for row in own(rows, account_id)]
 
     def granted_rows(self, account_id: int, after: int, count: int) -> list[tuple[int, int]]:
-        return self._rows(sql.GRANTED_BETWEEN, account_id, after, count)
+        return list(self._rows(sql.GRANTED_BETWEEN, account_id, after, count))
 
     def ended_of(self, account_id: int, imeis: Sequence[int], since: int) -> dict[int, int]:
-        return dict(self._rows(sql.ENDED_OF, array(imeis), account_id, since))
+        return dict(self._rows(sql.ENDED_OF, self._array(imeis), account_id, since))
 
     def ended_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
-        return dict(self._rows(sql.ENDED_AFTER, array(imeis), account_id, sequence))
+        return dict(self._rows(sql.ENDED_AFTER, self._array(imeis), account_id, sequence))
 
     def granted_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
-        named = array(imeis), account_id, sequence
+        named = self._array(imeis), account_id, sequence
         return dict(self._rows(sql.GRANTED_AFTER, *named, *named))
 
-    def _rows(self, statement: str, *values: object) -> list[Any]:
-        with errors_mapped():
-            return self._connection.execute(statement, values).fetchall()
+    def _set(self, value: Any) -> frozenset[int]:
+        return frozenset(self.connection.numbers(value))
 
 
 def bound(value: int | None, sign: int) -> int:
@@ -115,7 +107,7 @@ def bound(value: int | None, sign: int) -> int:
     return sign * (2**63 - 1) if value is None else value
 
 
-def own(rows: list[Any], account_id: int) -> list[tuple[Any, ...]]:
+def own(rows: Sequence[Any], account_id: int) -> list[tuple[Any, ...]]:
     """Rows without their account, which must be the one that was asked for.
 
     The engine finds rows by it, yet would pass over one that was altered in its place.
@@ -123,8 +115,3 @@ def own(rows: list[Any], account_id: int) -> list[tuple[Any, ...]]:
     if any(row[0] != account_id for row in rows):
         raise StoreDamaged(f"a row of account {account_id} says that it is another's")
     return [row[1:] for row in rows]
-
-
-def array(values: Sequence[int] | Sequence[str]) -> str:
-    """A list as SQL takes it: one JSON text."""
-    return _to_json(values).decode()

@@ -1,14 +1,10 @@
-"""What can be read of pools in SQLite, on one connection and so in one snapshot."""
+"""What can be read of pools, on one connection and so in one snapshot."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from itertools import islice
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from fotapool.model import (
     Account,
@@ -31,14 +27,7 @@ from fotapool.model import (
     Verb,
 )
 from fotapool.store import statements as sql
-from fotapool.store.sqlite_errors import errors_mapped
-from fotapool.store.sqlite_life import SqliteLife, array, bound, own
-
-T = TypeVar("T")
-
-_numbers = msgspec.json.Decoder(list[int])
-_sets = msgspec.json.Decoder(frozenset[int])
-_to_json = msgspec.json.Encoder().encode
+from fotapool.store.life import StoredLife, bound, own
 
 # What the columns of a stored row are, in the order that statements name them.
 _ACCOUNT = (int, int, int, str, int, int, bytes, int, str, int, int, int)
@@ -46,21 +35,14 @@ _CHANGE = (int, int, str, bytes, int, bytes, bytes, int, int, int, str, bytes)
 _ENTRY = (int, int, str, bytes, int, bytes, int, int, int, str, bytes)
 
 
-def in_snapshot(connection: sqlite3.Connection, job: Callable[[SqliteSnapshot], T]) -> T:
-    """Run a job that only reads; all it sees is of one moment."""
-    connection.execute("BEGIN")
-    try:
-        return job(SqliteSnapshot(connection))
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
-
-class SqliteSnapshot(SqliteLife):
+class StoredSnapshot(StoredLife):
     """What the ledger's `Snapshot` and auth's `Directory` promise, in SQL."""
 
     def account(self, account_id: int) -> Account:
-        rows = self._rows(sql.ACCOUNT, account_id)
+        return self._account(sql.ACCOUNT, account_id)
+
+    def _account(self, statement: str, account_id: int) -> Account:
+        rows = self._rows(statement, account_id)
         if not rows:
             raise NotFound(f"account {account_id} is not in this database")
         (
@@ -91,16 +73,17 @@ class SqliteSnapshot(SqliteLife):
         )
 
     def gather(self, account_id: int, imeis: Sequence[int]) -> Facts:
-        row = self._connection.execute(sql.FACTS, (array(imeis), account_id, account_id)).fetchone()
-        unknown, licensed, scheduled, running, upgraded = map(_sets.decode, row)
+        named = self._array(imeis)
+        (found,) = self._rows(sql.FACTS, named, account_id, account_id)
+        unknown, licensed, scheduled, running, upgraded = map(self._set, found)
         return Facts(unknown, licensed, scheduled, running, upgraded)
 
     def page(self, account: AccountKey, cursor: Cursor, size: int) -> Page:
-        row = _page_row(self._connection, account.id, cursor, size + 1)
-        if row is None:
+        rows = self._page_rows(account.id, cursor, size + 1)
+        if not rows:
             raise NotFound(f"account {account.name} is not in this database")
-        total, used, overhang, sequence, known, imeis_json, times_json = row
-        imeis, times = _numbers.decode(imeis_json), _numbers.decode(times_json)
+        total, used, overhang, sequence, known, *columns = rows[0]
+        imeis, times = map(self.connection.numbers, columns)
         return Page(
             account=account,
             totals=Totals(total, used, overhang),
@@ -147,25 +130,21 @@ class SqliteSnapshot(SqliteLife):
         *,
         newest_first: bool = True,
     ) -> list[Entry]:
+        verb = None if wanted.verb is None else int(wanted.verb)
         outcome = None if wanted.outcome is None else bytes([wanted.outcome])
         device = None if wanted.imei is None else wanted.imei.to_bytes(8, "big")
-        asked = (account.id, sequences.start, sequences.stop - 1, wanted.verb, wanted.actor)
-        cursor = self._connection.execute(
-            sql.ENTRIES_NEWEST if newest_first else sql.ENTRIES_OLDEST,
-            (*asked, outcome, outcome, device, device),
-        )
-        with errors_mapped(), closing(cursor):
-            entries = (_entry(account, row) for row in cursor)
-            return list(islice((entry for entry in entries if self._fits(entry, wanted)), count))
+        asked = (account.id, sequences.start, sequences.stop - 1, verb, wanted.actor)
+        statement = sql.ENTRIES_NEWEST if newest_first else sql.ENTRIES_OLDEST
+        rows = self.connection.each(statement, *asked, outcome, outcome, device, device)
+        entries = (_entry(account, row) for row in rows)
+        return list(islice((entry for entry in entries if self._fits(entry, wanted)), count))
 
     def _fits(self, entry: Entry, wanted: ChangeFilter) -> bool:
         """Whether the device is named at its place, and got the outcome there."""
         imei, outcome = wanted.imei, wanted.outcome
         if imei is None:
             return True
-        packed, outcomes = self._connection.execute(
-            sql.DEVICES_OF, (entry.account.id, entry.sequence)
-        ).fetchone()
+        ((packed, outcomes),) = self._rows(sql.DEVICES_OF, entry.account.id, entry.sequence)
         imeis = DeviceList.unpack(packed, len(outcomes)).imeis
         return any(
             named == imei and outcome in (None, verdict)
@@ -173,21 +152,21 @@ class SqliteSnapshot(SqliteLife):
         )
 
     def entries_of(self, account: AccountKey, sequences: Sequence[int]) -> dict[int, Entry]:
-        rows = self._rows(sql.ENTRIES_OF, account.id, array(sequences))
+        rows = self._rows(sql.ENTRIES_OF, account.id, self._array(sequences))
         found = {row[0]: _entry(account, row) for row in rows}
         for missing in set(sequences) - set(found):
             raise StoreDamaged(f"change {missing} of {account.name} is not there")
         return found
 
     def changes_of(self, account: AccountKey, sequences: Sequence[int]) -> dict[int, Change]:
-        rows = self._rows(sql.CHANGES_OF, account.id, array(sequences))
+        rows = self._rows(sql.CHANGES_OF, account.id, self._array(sequences))
         changes = {row[0]: _change(account, row) for row in own(rows, account.id)}
         for missing in set(sequences) - set(changes):
             raise StoreDamaged(f"change {missing} of {account.name} is not there")
         return changes
 
     def verdicts_in(self, account_id: int, sequences: Sequence[int]) -> int:
-        ((count,),) = self._rows(sql.VERDICTS_IN, account_id, array(sequences))
+        ((count,),) = self._rows(sql.VERDICTS_IN, account_id, self._array(sequences))
         return int(count)
 
     def time_of(self, account_id: int, sequence: int) -> int:
@@ -201,22 +180,29 @@ class SqliteSnapshot(SqliteLife):
         return bool(found)
 
     def licenses_at(self, account_id: int, sequence: int, after: int, count: int) -> Examined:
-        row = self._connection.execute(
-            sql.LICENSES_AT, (sequence, sequence, account_id, after, count)
-        ).fetchone()
-        return _examined(row, count)
+        (row,) = self._rows(sql.LICENSES_AT, sequence, sequence, account_id, after, count)
+        return self._examined(row, count)
 
     def intervals_at(self, account_id: int, sequence: int, after: int, count: int) -> Examined:
         a = account_id
-        row = self._connection.execute(
-            sql.SPANS_AT, (a, after, a, count, sequence, sequence, a, a, sequence)
-        ).fetchone()
-        return _examined(row, count)
+        (row,) = self._rows(sql.SPANS_AT, a, after, a, count, sequence, sequence, a, a, sequence)
+        return self._examined(row, count)
 
     def damage(self) -> str:
-        # The full check: the quick one passes over rows that lie out of order.
-        ((told,),) = self._rows("PRAGMA integrity_check(1)")
-        return "" if told == "ok" else str(told)
+        return self.connection.damage()
+
+    def _page_rows(self, account_id: int, cursor: Cursor, count: int) -> Sequence[Any]:
+        if cursor.offset is not None:
+            return self._rows(sql.PAGE_AT, account_id, count, cursor.offset, account_id)
+        after = -1 if cursor.imei is None else cursor.imei
+        asked = account_id, after, account_id, after, count, account_id
+        return self._rows(sql.PAGE_AFTER, *asked)
+
+    def _examined(self, row: Any, count: int) -> Examined:
+        imeis, times, looked_at, last = row
+        until = last if looked_at == count else None
+        numbers = self.connection.numbers
+        return Examined(numbers(imeis), numbers(times), until)
 
 
 def _typed(row: tuple[Any, ...], kinds: tuple[type, ...]) -> tuple[Any, ...]:
@@ -224,23 +210,6 @@ def _typed(row: tuple[Any, ...], kinds: tuple[type, ...]) -> tuple[Any, ...]:
     if tuple(map(type, row)) != kinds:
         raise StoreDamaged(f"a stored row has other columns than it was written with: {row!r}")
     return row
-
-
-def _page_row(connection: sqlite3.Connection, account_id: int, cursor: Cursor, rows: int) -> Any:
-    if cursor.offset is not None:
-        query = connection.execute(sql.PAGE_AT, (account_id, rows, cursor.offset, account_id))
-    else:
-        after = -1 if cursor.imei is None else cursor.imei
-        query = connection.execute(
-            sql.PAGE_AFTER, (account_id, after, account_id, after, rows, account_id)
-        )
-    return query.fetchone()
-
-
-def _examined(row: Any, count: int) -> Examined:
-    imeis, times, looked_at, last = row
-    until = last if looked_at == count else None
-    return Examined(_numbers.decode(imeis), _numbers.decode(times), until)
 
 
 def _entry(account: AccountKey, row: Any) -> Entry:
