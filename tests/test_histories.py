@@ -15,7 +15,7 @@ from recorded import STEPS, Client, Recorded, add_recorded, carry_out_beside, pr
 from world import World, imeis
 
 SOAK = bool(os.environ.get("FOTAPOOL_SOAK"))
-HISTORIES, CLIENTS, STEPS_OF_A_CLIENT = (40, 24, 200) if SOAK else (4, 24, 80)
+HISTORIES, CLIENTS, STEPS_OF_A_CLIENT = (40, 24, 200) if SOAK else (2, 24, 80)
 OPERATIONS = STEPS_OF_A_CLIENT // 2
 QUEUE_REQUESTS_MAX = 14
 """Fewer than there are clients, so that some are refused."""

@@ -23,7 +23,7 @@ from recorded import Client, Recorded, add_recorded, prove, run_together
 from world import imeis
 
 SOAK = bool(os.environ.get("FOTAPOOL_SOAK"))
-KILLS = {"sqlite": 500, "postgres": 200} if SOAK else {"sqlite": 50, "postgres": 12}
+KILLS = {"sqlite": 500, "postgres": 200} if SOAK else {"sqlite": 50, "postgres": 10}
 CLIENTS = 8
 ACCOUNTS = ("first", "second")
 LICENSES, DEVICES = 400, 1000
