@@ -89,6 +89,10 @@ class Write:
         return self.answer is not None and self.answer.status == 200
 
     @property
+    def repeated(self) -> bool:
+        return self.answer is not None and self.answer.replayed
+
+    @property
     def unknown(self) -> bool:
         return self.answer is None or self.answer.code == UNKNOWN
 
@@ -262,8 +266,9 @@ def _oddities(attempts: _Attempts) -> Iterator[str]:
         yield f"{attempts} was carried out more than once under one key: changes {numbers}"
     if sum(not answer.replayed for answer in answers) > 1:
         yield f"{attempts} was more than once answered as if it were the first time"
-    if any(answer.replayed for answer in answers) and len(attempts.writes) == 1:
-        yield f"{attempts} was answered as a repetition, and is none"
+    first = [w for w in attempts.writes if w.unknown or (w.done and not w.repeated)]
+    if any(answer.replayed for answer in answers) and not first:
+        yield f"{attempts} was answered as a repetition, though nothing had been done before"
 
 
 def _differences(write: Write, told: Answer, change: Change) -> Iterator[str]:

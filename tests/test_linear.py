@@ -218,11 +218,21 @@ def a_repetition_told_as_the_first(ledger: Ledger, writes: list[Write], reads: l
     writes.append(replace(writes[-1], began_ns=102, ended_ns=103))
 
 
-@broken("ann's remove of 1 devices was answered as a repetition, and is none")
+@broken(
+    "ann's remove of 1 devices was answered as a repetition, though nothing had been done before"
+)
 def a_first_time_told_as_a_repetition(
     ledger: Ledger, writes: list[Write], reads: list[Read]
 ) -> None:
     writes[2] = replace(writes[2], answer=told(AT[5], replayed=True))
+
+
+@broken(
+    "ann's remove of 1 devices was answered as a repetition, though nothing had been done before"
+)
+def a_refusal_that_the_key_belies(ledger: Ledger, writes: list[Write], reads: list[Read]) -> None:
+    """Told that nothing was done, the client asks again and hears that it had been."""
+    writes[-2] = replace(writes[-2], answer=BUSY)
 
 
 @broken(
