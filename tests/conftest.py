@@ -12,6 +12,7 @@ import pytest
 
 import described
 import postgres
+from databases import Database
 from fotapool.api import Api, Reply, Request
 from fotapool.server.shell import Logged
 from fotapool.store import open_store
@@ -69,6 +70,25 @@ def small_world(request: pytest.FixtureRequest, clock: Clock) -> Iterator[World]
     store = open_store(url, clock=clock)
     yield World(store, clock)
     store.close()
+
+
+@pytest.fixture
+def file_database(tmp_path: Path) -> Database:
+    """A new database in a file."""
+    return Database(f"sqlite:///{tmp_path / 'pool.db'}", servers=1)
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Database:
+    """A new database in PostgreSQL, for two servers."""
+    return Database(postgres_url, servers=2)
+
+
+@pytest.fixture(params=["file_database", "postgres_database"], ids=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A new database of each engine, for servers that are processes."""
+    found: Database = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(autouse=True)

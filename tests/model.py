@@ -78,7 +78,10 @@ class Refusal(Exception):
 
 @dataclass
 class Pool:
-    """An account. `upgrades` holds what is scheduled or running."""
+    """An account. `upgrades` holds what is scheduled or running.
+
+    Without `remembers` it keeps no copy of what was licensed after each change: long histories.
+    """
 
     total: int
     now_ms: int
@@ -95,6 +98,8 @@ class Pool:
     changes: list[Made] = field(default_factory=list)
     keys: dict[str, Key] = field(default_factory=dict)
     key_days: set[int] = field(default_factory=set)
+    remembers: bool = True
+    granted: int = 0
 
     def __post_init__(self) -> None:
         self.note("create_account", [])
@@ -155,8 +160,8 @@ class Pool:
         if self.used >= self.total:
             return "no_free_license"
         self.registered.add(item)
-        place = sum(held.since == self.next for held in self.licensed.values())
-        self.licensed[item] = License(self.next, self.next, place, self.time_ms)
+        self.licensed[item] = License(self.next, self.next, self.granted, self.time_ms)
+        self.granted += 1
         return "assigned"
 
     def remove(self, item: str) -> str:
@@ -353,7 +358,9 @@ class Pool:
         self, verb: str, verdicts: list[Verdict], undoes: int = 0, root: str = ""
     ) -> list[Verdict]:
         self.release()
-        dates = {device: held.at_ms for device, held in self.licensed.items()}
+        self.granted = 0
+        held = self.licensed if self.remembers else {}
+        dates = {device: license_.at_ms for device, license_ in held.items()}
         self.changes.append(
             Made(
                 self.next,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import recorded
+from databases import Database
 from fotapool import Client, Outcome
 from fotapool.model import Totals
 from fotapool.store import SqliteStore
+from linear import Asked, Change
+from recorded import Recorded, add_recorded, prove, run_together
 from test_store import check_books
 from world import ACCOUNT, Clock, World, imeis
 
@@ -94,3 +98,71 @@ def test_assigning_and_removing_at_once_adds_up(racing: World) -> None:
     granted, taken = (sum(numbers) for numbers in zip(*counted, strict=True))
     assert granted - taken == racing.totals(account).used
     check_books(racing, account)
+
+
+# --- 200 clients on real servers -----------------------------------------------------------------
+
+CROWD = 200
+LISTS = 6
+CROWDS = 20 if SOAK else 1
+POOLS = {"first": 1500, "second": 400, "third": 40}
+"""How many licenses each account has for its 2000 devices."""
+
+
+async def crowd_in(client: recorded.Client, accounts: Sequence[Recorded]) -> None:
+    """Lists of 1 to 1000; two in five give back, so that pools are used up and refilled."""
+    chance = client.chance
+    async with client:
+        for _ in range(LISTS):
+            account = chance.choice(accounts)
+            items = chance.sample(account.devices, chance.randint(1, 1000))
+            verb = chance.choice(["assign", "assign", "assign", "remove", "remove"])
+            answer = await client.write(account, Asked(verb, tuple(items)))
+            assert answer is not None
+            assert answer.status == 200, answer
+            if chance.random() < 0.2:
+                after = chance.choice(["", *account.devices])
+                await client.read_licenses(account, after, documented=True)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", range(CROWDS))
+def test_200_clients_race_for_pools_that_empty_and_fill(database: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    with database.opened() as world:
+        accounts = [
+            add_recorded(world, name, licenses=licenses, devices=imeis(2000))
+            for name, licenses in POOLS.items()
+        ]
+        headers = world.add_login(*POOLS).headers
+    with database.served() as servers:
+        clients = [
+            recorded.Client(
+                f"client {number}", servers.ports, headers, random.Random(chance.random())
+            )
+            for number in range(CROWD)
+        ]
+        run_together(crowd_in(client, accounts) for client in clients)
+
+    for account in accounts:
+        ledger = prove(database, account)
+        assert len(ledger) == len(account.history.writes)
+        told: Counter[str] = Counter()
+        for write in account.history.writes:
+            assert write.answer is not None
+            told.update(outcome for _, outcome in write.answer.verdicts)
+        assert sum(told.values()) == sum(len(write.asked.items) for write in account.history.writes)
+        assert told["assigned"] - told["removed"] == len(account.pool.licensed)
+        assert times_refilled(ledger) > 1
+    assert any(read.more for account in accounts for read in account.history.reads)
+    assert sum(len(account.history.writes) for account in accounts) == CROWD * LISTS
+
+
+def times_refilled(ledger: Sequence[Change]) -> int:
+    """How often a license was granted of a pool that had been used up before."""
+    times, used_up = 0, False
+    for change in ledger:
+        granted = any(outcome == "assigned" for _, outcome in change.verdicts)
+        times += used_up and granted
+        used_up = change.counts.used == change.counts.total or (used_up and not granted)
+    return times
