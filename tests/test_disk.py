@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import random
 import resource
 import subprocess
@@ -204,3 +205,53 @@ def test_the_disk_is_full(small_disk: Path) -> None:
         assert process.poll() is None
     for account in accounts:
         prove(database, account)
+
+
+FAILED_SYNC = """
+import ctypes, os, signal, struct, sys, time
+from pathlib import Path
+from databases import Database
+from fotapool.model import AccountKey, Verb
+
+FSYNC, FDATASYNC, EIO = 74, 75, 5
+
+def fail_to_sync(_tx):
+    # From here on the kernel answers this thread's fsync and fdatasync with EIO.
+    def step(code, if_so, if_not, value):
+        return struct.pack("HBBI", code, if_so, if_not, value)
+    steps = [
+        step(0x20, 0, 0, 0), step(0x15, 2, 0, FSYNC), step(0x15, 1, 0, FDATASYNC),
+        step(0x06, 0, 0, 0x7FFF0000), step(0x06, 0, 0, 0x00050000 | EIO),
+    ]
+    kept = ctypes.create_string_buffer(b"".join(steps))
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
+    program = Program(len(steps), ctypes.addressof(kept))
+    kernel = ctypes.CDLL(None, use_errno=True)
+    assert kernel.prctl(38, 1, 0, 0, 0) == 0
+    assert kernel.prctl(22, 2, ctypes.byref(program), 0, 0) == 0
+
+with Database(sys.argv[1], servers=1).opened() as world:
+    world.store.probe()  # the log has begun, and is synced
+    world.store.write(fail_to_sync).exception(10)
+    command = world.command(AccountKey(1, "first"), Verb.ASSIGN, [sys.argv[2]])
+    print(world.ledger.submit(command).exception(10), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="system calls by number"
+)
+def test_a_commit_that_could_not_be_synced_is_not_told_as_undone(file_database: Database) -> None:
+    """Its frames are whole in the log, so that a kill brings it back."""
+    accounts, _ = prepare(file_database)
+    account = accounts[0]
+    command = [sys.executable, "-c", FAILED_SYNC, file_database.url, account.devices[0]]
+    beside = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    said = subprocess.run(command, capture_output=True, text=True, check=False, env=beside).stdout
+
+    with file_database.opened() as world:
+        row = world.store.read(lambda snapshot: snapshot.account(account.key.id))
+    assert row.sequence == account.pool.last.sequence or "nothing was done" not in said
+    assert said == "the database could not be synced to the disk\n"

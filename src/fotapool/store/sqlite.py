@@ -6,6 +6,7 @@ database, because POSIX locks belong to the process.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +14,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from fotapool.model import Change, Clock
+from fotapool.model import Change, Clock, OutcomeUnknown, StoreError
 from fotapool.store.group import GroupCommit
 from fotapool.store.grouped import GroupedStore
 from fotapool.store.schema import MIGRATIONS, Migration
 from fotapool.store.snapshot import StoredSnapshot
 from fotapool.store.sqlite_connection import SqliteConnection, in_snapshot
-from fotapool.store.sqlite_errors import errors_mapped
+from fotapool.store.sqlite_errors import errors_mapped, is_unsynced
 from fotapool.store.sqlite_file import (
     apply_migration,
     open_connection,
@@ -52,7 +53,7 @@ class SqliteStore(GroupedStore):
         if path is None:
             for migration in migrations:
                 apply_migration(self._writer, migration, clock)
-        self._group = GroupCommit(self._transaction, _was_committed)
+        self._group = GroupCommit(self._transaction, self._was_committed)
 
     def read(self, job: Callable[[StoredSnapshot], T]) -> T:
         with self._reading() as connection:
@@ -74,11 +75,22 @@ class SqliteStore(GroupedStore):
             connection.write("BEGIN IMMEDIATE")
             try:
                 yield StoredTx(connection)
-                connection.write("COMMIT")
+                _commit(connection)
             except BaseException:
                 if connection.alive:
                     connection.write("ROLLBACK")
                 raise
+
+    def _was_committed(self, _change: Change) -> bool:
+        """Never: a COMMIT that was not synced is written over, so that no crash brings it back.
+
+        Its pages are whole in the log until a later commit takes their place. Raises StoreError.
+        """
+        # Two, because SQLite writes nothing where a row stays what it was.
+        for at_ms in (0, self._clock()):
+            with self._transaction() as tx:
+                tx.beat(os.getpid(), at_ms)
+        return False
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -99,5 +111,11 @@ class SqliteStore(GroupedStore):
         return connection
 
 
-def _was_committed(_change: Change) -> bool:
-    raise AssertionError("an embedded database tells what became of a COMMIT")
+def _commit(connection: SqliteConnection) -> None:
+    """Commit. Raises OutcomeUnknown where a crash could bring back what is rolled back now."""
+    try:
+        connection.write("COMMIT")
+    except StoreError as error:
+        if is_unsynced(error.__cause__):
+            raise OutcomeUnknown("the database could not be synced to the disk") from error
+        raise

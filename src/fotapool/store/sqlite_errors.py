@@ -38,6 +38,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
+def is_unsynced(error: BaseException | None) -> bool:
+    """Whether all was written, and only the disk would not vouch for it."""
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_FSYNC"
+
+
 def read_text(raw: bytes) -> str:
     """A text as it was stored. Raises StoreDamaged where it cannot have been stored like that."""
     try:
