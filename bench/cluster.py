@@ -123,9 +123,18 @@ class Cluster:
 
     def kill(self) -> None:
         """SIGKILL the server and every process of it, and wait until they are gone."""
-        pid = int((self.data / "postmaster.pid").read_text().split()[0])
-        kill_all(pid, *children_of(pid))
+        kill_all(self._pid, *children_of(self._pid))
         (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    @property
+    def receiver(self) -> int:
+        """The process of a standby that gets what its primary commits."""
+        (pid,) = children_of(self._pid, "walreceiver")
+        return pid
+
+    @property
+    def _pid(self) -> int:
+        return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def promote(self) -> None:
         self._check("pg_ctl", "-D", str(self.data), "-w", "-t", "60", "promote")
