@@ -12,7 +12,8 @@ import pytest
 
 import described
 from fotapool.api import Api, Reply, Request
-from fotapool.server.shell import Logged
+from fotapool.server.exchange import Exchange
+from fotapool.server.pages import Logged
 from fotapool.store import SqliteStore
 from world import Clock, World
 
@@ -54,7 +55,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every answer that a test sees of the API is as the API's description says."""
-    respond, exchange = Api.respond, Logged.__call__
+    respond, exchange, write = Api.respond, Logged.__call__, Exchange._write
 
     def respond_checked(self: Api, request: Request) -> Reply:
         reply = respond(self, request)
@@ -78,7 +79,13 @@ def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             path = scope["raw_path"].decode("ascii", "replace")
             described.check(scope["method"], path, start["status"], headers, b"".join(chunks))
 
+    def write_checked(self: Exchange, reply: Reply) -> None:
+        write(self, reply)
+        told = self.told
+        described.check(told.method, told.path, reply.status, self.headers(reply), reply.body)
+
     monkeypatch.setattr(Api, "respond", respond_checked)
+    monkeypatch.setattr(Exchange, "_write", write_checked)
     monkeypatch.setattr(Logged, "__call__", exchange_checked)
     yield
     noted, described.violations[:] = list(described.violations), []

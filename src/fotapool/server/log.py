@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import InitVar, dataclass, field
 
 import msgspec
 
@@ -13,6 +15,8 @@ LOGGER = logging.getLogger("fotapool")
 
 FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def set_up_logging(log_format: str, level: str) -> None:
@@ -25,9 +29,46 @@ def set_up_logging(log_format: str, level: str) -> None:
         logger.propagate = False
 
 
-def log_fields(level: int, event: str, fields: Mapping[str, object]) -> None:
-    """Write one line: what happened, and its fields."""
-    LOGGER.log(level, event, extra={"fields": fields})
+@dataclass(slots=True)
+class Told:
+    """One request and its answer, as the log tells them. `sent_id` is an id of the client's own.
+
+    `log` is what the request came to tell of itself: who asked, for which account.
+    """
+
+    method: str
+    path: str
+    id: bytes
+    sent_id: InitVar[str]
+    shown_id: str = ""
+    started_s: float = field(default_factory=time.perf_counter)
+    status: int = 0
+    body_bytes: int = 0
+    log: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self, sent_id: str) -> None:
+        self.shown_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else self.id.hex()
+
+    def write(self) -> None:
+        """Write the line."""
+        taken_ms = (time.perf_counter() - self.started_s) * 1000
+        log_request(
+            {
+                "method": self.method,
+                "path": self.path,
+                "status": self.status,
+                "ms": round(taken_ms, 1),
+                "bytes": self.body_bytes,
+                "request": self.shown_id,
+                **self.log,
+            }
+        )
+
+
+def log_request(fields: Mapping[str, object]) -> None:
+    """Write the line of a request."""
+    if LOGGER.isEnabledFor(logging.INFO):
+        LOGGER.info("request", extra={"fields": fields})
 
 
 class TextLines(logging.Formatter):

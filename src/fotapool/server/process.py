@@ -10,8 +10,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from fotapool.api import Api
 from fotapool.auth import Auth
@@ -20,8 +22,9 @@ from fotapool.ledger.history import History
 from fotapool.ledger.registry import Registry
 from fotapool.model import CannotListen, Clock, ConfigurationError
 from fotapool.server.http import BoundedHttp
+from fotapool.server.pages import make_pages
 from fotapool.server.settings import Settings
-from fotapool.server.shell import make_app
+from fotapool.server.shell import Shell
 from fotapool.store import SqliteStore, sole_server
 
 READ_THREADS = 4
@@ -91,14 +94,14 @@ class Server:
                 items_max=self._settings.items_max,
                 root_path=self._settings.root_path,
             )
-            app = make_app(
-                api,
+            pages = make_pages(
                 probe=self._store.probe,
                 executor=executor,
-                settings=self._settings,
+                root_path=self._settings.root_path,
                 random=self._random,
             )
-            yield _uvicorn_config(app, self._settings)
+            shell = Shell(api, executor, self._settings, self._random)
+            yield _uvicorn_config(pages, shell, self._settings)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -120,10 +123,10 @@ class _Uvicorn(uvicorn.Server):
             self._captured_signals.clear()
 
 
-def _uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
+def _uvicorn_config(pages: ASGIApp, shell: Shell, settings: Settings) -> uvicorn.Config:
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        http=BoundedHttp,
+        pages,
+        http=partial(BoundedHttp, shell=shell),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
