@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,10 +30,10 @@ from fotapool.model import CannotListen, ConfigurationError, StoreUnusable
 from fotapool.server import http as http_module
 from fotapool.server import process as process_module
 from fotapool.server import shell as shell_module
-from fotapool.server.log import JsonLines, TextLines
+from fotapool.server.log import LOGGER, JsonLines, Lines, TextLines, lines_together, log_request
 from fotapool.server.process import Server, bind
 from fotapool.server.settings import Settings
-from fotapool.server.shell import Mailbox
+from fotapool.server.shell import IDS_AT_ONCE, Mailbox
 from fotapool.store import SqliteStore
 from world import ACCOUNT, Clock, Login, World, imeis
 
@@ -691,6 +692,86 @@ def test_one_line_a_request_with_no_secret_in_it(
     everything = "".join(lines) + json.dumps(parsed)
     for secret in (secrets.client_secret, secrets.password, login.bearer, "hidden"):
         assert secret not in everything
+
+
+class Written(io.StringIO):
+    """A stream that knows how it was written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return super().write(text)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    stream = Written()
+    handler = Lines(stream)
+    handler.setFormatter(TextLines())
+    monkeypatch.setattr(LOGGER, "handlers", [handler])
+    monkeypatch.setattr(LOGGER, "level", logging.INFO)
+    return stream
+
+
+def test_lines_of_a_moment_are_written_in_one_piece_whole_and_in_order(written: Written) -> None:
+    log_request({"request": "before"})
+    with lines_together():
+        for number in range(3):
+            log_request({"request": number})
+        LOGGER.warning("between\nthem")
+        assert len(written.writes) == 1
+    log_request({"request": "after"})
+    log_request({"request": "later"})
+
+    assert [text.count("\n") for text in written.writes] == [1, 4, 1, 1]
+    lines = "".join(written.writes).splitlines()
+    assert [line.partition("Z ")[2] for line in lines] == [
+        "info request request=before",
+        "info request request=0",
+        "info request request=1",
+        "info request request=2",
+        "warning between\\nthem",
+        "info request request=after",
+        "info request request=later",
+    ]
+
+
+def test_no_line_is_lost_where_the_moment_ends_badly(written: Written) -> None:
+    with suppress(ZeroDivisionError), lines_together():
+        log_request({"request": "kept"})
+        raise ZeroDivisionError
+    with lines_together():
+        pass
+
+    assert [text.count("request=kept") for text in written.writes] == [1]
+
+
+def test_a_line_of_a_request_is_like_any_other_to_other_handlers(written: Written) -> None:
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(
+        logging.Formatter("%(name)s %(levelname)s %(message)s %(fields)s %(filename)s%(lineno)d")
+    )
+    LOGGER.handlers = [handler]
+    log_request({"status": 200})
+
+    assert written.getvalue() == "fotapool INFO request {'status': 200} 0\n"
+
+
+def test_no_two_requests_share_an_id(login: Login) -> None:
+    """Though ids are drawn many at a time."""
+    with login.world.serving() as url, connected(url) as connection:
+        seen = set()
+        for _ in range(IDS_AT_ONCE + 44):
+            connection.request("GET", "/api/nowhere")
+            answer = connection.getresponse()
+            answer.read()
+            seen.add(answer.headers["x-request-id"])
+
+    assert len(seen) == IDS_AT_ONCE + 44
+    assert {len(request_id) for request_id in seen} == {32}
 
 
 # --- as a process ------------------------------------------------------------------------------

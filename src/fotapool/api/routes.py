@@ -37,28 +37,27 @@ class Route:
     reads: bool = False
     looks: bool = False
     pattern: re.Pattern[str] = field(init=False)
+    own: bool = field(init=False)
+    """Whether this is one of our own operations, which need no session (R14)."""
+    dry: bool = field(init=False)
+    """Whether this only tells what a write would come to."""
+    writes: bool = field(init=False)
+    """Whether this changes a pool, and so waits for a commit."""
 
     def __post_init__(self) -> None:
         # An empty account name is a wrong name, not an unknown path; an empty place is the start.
         pattern = re.sub(r"\{(account|cursor|index)\}", r"(?P<\1>[^/]*)", self.path)
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
-        object.__setattr__(self, "pattern", re.compile(pattern))
-
-    @property
-    def own(self) -> bool:
-        """Whether this is one of our own operations, which need no session (R14)."""
-        return self.path.startswith(POOL)
-
-    @property
-    def writes(self) -> bool:
-        """Whether this changes a pool, and so waits for a commit."""
-        only_reads = self.method == "GET" or self.reads or self.dry
-        return self.role is not None and not only_reads
-
-    @property
-    def dry(self) -> bool:
-        """Whether this only tells what a write would come to."""
-        return self.path.startswith(POOL + "/dry-run/")
+        dry = self.path.startswith(POOL + "/dry-run/")
+        only_reads = self.method == "GET" or self.reads or dry
+        found = {
+            "pattern": re.compile(pattern),
+            "own": self.path.startswith(POOL),
+            "dry": dry,
+            "writes": self.role is not None and not only_reads,
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
 
 
 class RouteTable:

@@ -103,7 +103,7 @@ class Exchange:
         """Its turn has come."""
         head = self._head
         sent_id = head.headers.get("x-request-id", "")
-        self.told = Told(head.method, head.path, self._shell.random(16), sent_id)
+        self.told = Told(head.method, head.path, next(self._shell.request_ids), sent_id)
         self._stage = _Stage.READING
         self._step(self._find)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,10 +12,14 @@ from typing import Any
 
 from fotapool.api import Api, Found
 from fotapool.model import Refusal, Refused
+from fotapool.server.log import lines_together
 from fotapool.server.settings import Settings
 
 ANONYMOUS_BYTES_MAX = 65_536
 """What a body may hold before its sender has proved who it is."""
+
+ID_BYTES = 16
+IDS_AT_ONCE = 256
 
 Take = Callable[[Future[Any]], None]
 
@@ -35,7 +39,7 @@ class Shell:
         random: Callable[[int], bytes],
     ) -> None:
         self.api = api
-        self.random = random
+        self.request_ids = _request_ids(random)
         self.body_timeout_s = settings.body_timeout_s
         self._executor = executor
         self._body_bytes_max = settings.body_bytes_max
@@ -64,6 +68,14 @@ class Shell:
         future.add_done_callback(lambda done: mailbox.put(take, done))
 
 
+def _request_ids(random: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Ids without end, drawn many at a time: a system call for each would cost more than it."""
+    while True:
+        drawn = random(ID_BYTES * IDS_AT_ONCE)
+        for at in range(0, len(drawn), ID_BYTES):
+            yield drawn[at : at + ID_BYTES]
+
+
 class Mailbox:
     """Carries settled futures to the event loop: however many at one waking."""
 
@@ -81,15 +93,16 @@ class Mailbox:
                 self._loop.call_soon_threadsafe(self._empty)
 
     def _empty(self) -> None:
-        while True:
-            while self._letters:
-                take, future = self._letters.popleft()
-                take(future)
-            self._called = False
-            # What was put in before the line above has not called.
-            if not self._letters:
-                return
-            self._called = True
+        with lines_together():
+            while True:
+                while self._letters:
+                    take, future = self._letters.popleft()
+                    take(future)
+                self._called = False
+                # What was put in just before that line has not called.
+                if not self._letters:
+                    return
+                self._called = True
 
 
 class _Room:
