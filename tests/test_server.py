@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import io
 import json
@@ -772,6 +773,50 @@ def test_no_two_requests_share_an_id(login: Login) -> None:
 
     assert len(seen) == IDS_AT_ONCE + 44
     assert {len(request_id) for request_id in seen} == {32}
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def test_a_request_leaves_no_garbage_in_cycles(login: Login) -> None:
+    """So that looking for such garbage can be rare, and what a request took is free at once."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in login.headers.items())
+    body = assign_body(A)
+    head = f"POST {ASSIGN} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    count = 50
+    with login.world.serving() as url, raw(url) as connection:
+
+        def assign() -> None:
+            connection.sendall(head.encode() + body)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+        assign()
+        gc.disable()
+        try:
+            gc.collect()
+            for _ in range(count):
+                assign()
+            left = gc.collect()
+        finally:
+            gc.enable()
+
+    assert left < count
+
+
+def test_a_server_leaves_the_collector_as_it_was(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(
+        process_module._Uvicorn, "run", lambda *_, **__: seen.append(gc.get_threshold())
+    )
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    server = Server(small_world.store, Settings(port=0), clock=small_world.clock, random=os.urandom)
+    with bind("127.0.0.1", 0) as listening:
+        server.run(listening, started=lambda: None)
+
+    assert (seen, gc.get_threshold()) == ([process_module.GARBAGE_THRESHOLDS], before)
+    assert gc.get_freeze_count() == frozen
 
 
 # --- as a process ------------------------------------------------------------------------------

@@ -86,8 +86,11 @@ class Api:
         if isinstance(opened, Reply):
             return _with_headers(opened, headers)
 
+        # Not through `opened`: a future whose waiter knows it by name is a cycle of garbage.
+        make = opened.reply
+
         def reply(future: Future[Change]) -> Reply:
-            return _with_headers(_guarded(call, lambda: opened.reply(future)), headers)
+            return _with_headers(_guarded(call, lambda: make(future)), headers)
 
         return Pending(opened.change, reply)
 

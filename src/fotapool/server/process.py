@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import socket
 import ssl
 import sys
@@ -32,6 +33,7 @@ KEEP_ALIVE_S = 75
 """Longer than the idle time of common proxies and client pools, so that they close first."""
 GRACE_S = 10
 BACKLOG = 2048
+GARBAGE_THRESHOLDS = (20_000, 20, 20)
 
 
 class Server:
@@ -56,7 +58,7 @@ class Server:
 
     def run(self, listening: socket.socket, *, started: Callable[[], None]) -> None:
         """Serve on this thread, the main one, until SIGTERM, Ctrl-C, or a second of either."""
-        with self._prepared() as config:
+        with self._prepared() as config, _rare_collections():
             _Uvicorn(config, started).run(sockets=[listening])
 
     @contextlib.contextmanager
@@ -102,6 +104,19 @@ class Server:
             )
             shell = Shell(api, executor, self._settings, self._random)
             yield _uvicorn_config(pages, shell, self._settings)
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in cycles more rarely: requests leave none (docs/decisions/0005)."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 class _Uvicorn(uvicorn.Server):
