@@ -13,6 +13,7 @@ import pytest
 import described
 from fotapool.api import Api, Reply, Request
 from fotapool.server.exchange import Exchange
+from fotapool.server.log import LOGGER
 from fotapool.server.pages import Logged
 from fotapool.store import SqliteStore
 from world import Clock, World
@@ -50,6 +51,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("FOTAPOOL_") and name not in KEPT_VARIABLES:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def log_lines_stay_in_their_test() -> Iterator[None]:
+    """What a command sets up for its log lines, the next test knows nothing of."""
+    handlers, level, propagate = list(LOGGER.handlers), LOGGER.level, LOGGER.propagate
+    yield
+    LOGGER.handlers, LOGGER.propagate = handlers, propagate
+    LOGGER.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

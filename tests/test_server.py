@@ -708,12 +708,12 @@ class Written(io.StringIO):
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+def written() -> Written:
     stream = Written()
     handler = Lines(stream)
     handler.setFormatter(TextLines())
-    monkeypatch.setattr(LOGGER, "handlers", [handler])
-    monkeypatch.setattr(LOGGER, "level", logging.INFO)
+    LOGGER.handlers = [handler]
+    LOGGER.setLevel(logging.INFO)
     return stream
 
 
@@ -748,6 +748,14 @@ def test_no_line_is_lost_where_the_moment_ends_badly(written: Written) -> None:
         pass
 
     assert [text.count("request=kept") for text in written.writes] == [1]
+
+
+def test_requests_go_on_where_nobody_takes_their_lines(written: Written) -> None:
+    written.close()
+    with lines_together():
+        log_request({"request": "unheard"})
+    LOGGER.handlers = []
+    log_request({"request": "unheard"})
 
 
 def test_a_line_of_a_request_is_like_any_other_to_other_handlers(written: Written) -> None:

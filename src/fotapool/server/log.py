@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
 from typing import TextIO
@@ -123,8 +123,10 @@ class Lines(logging.StreamHandler[TextIO]):
         with self.lock or nullcontext():
             waiting, self._waiting = self._waiting, None
             if waiting:
-                self.stream.write("".join(waiting))
-                self.flush()
+                # Where stderr is gone there is nowhere to say so, and requests go on.
+                with suppress(OSError, ValueError):
+                    self.stream.write("".join(waiting))
+                    self.flush()
 
 
 @contextmanager
