@@ -14,7 +14,9 @@ import described
 import postgres
 from databases import Database
 from fotapool.api import Api, Reply, Request
-from fotapool.server.shell import Logged
+from fotapool.server.exchange import Exchange
+from fotapool.server.log import LOGGER
+from fotapool.server.pages import Logged
 from fotapool.store import open_store
 from postgres import Databases
 from world import Clock, World
@@ -100,9 +102,18 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def log_lines_stay_in_their_test() -> Iterator[None]:
+    """What a command sets up for its log lines, the next test knows nothing of."""
+    handlers, level, propagate = list(LOGGER.handlers), LOGGER.level, LOGGER.propagate
+    yield
+    LOGGER.handlers, LOGGER.propagate = handlers, propagate
+    LOGGER.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
 def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every answer that a test sees of the API is as the API's description says."""
-    respond, exchange = Api.respond, Logged.__call__
+    respond, exchange, write = Api.respond, Logged.__call__, Exchange._write
 
     def respond_checked(self: Api, request: Request) -> Reply:
         reply = respond(self, request)
@@ -126,7 +137,13 @@ def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             path = scope["raw_path"].decode("ascii", "replace")
             described.check(scope["method"], path, start["status"], headers, b"".join(chunks))
 
+    def write_checked(self: Exchange, reply: Reply) -> None:
+        write(self, reply)
+        told = self.told
+        described.check(told.method, told.path, reply.status, self.headers(reply), reply.body)
+
     monkeypatch.setattr(Api, "respond", respond_checked)
+    monkeypatch.setattr(Exchange, "_write", write_checked)
     monkeypatch.setattr(Logged, "__call__", exchange_checked)
     yield
     noted, described.violations[:] = list(described.violations), []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from fotapool.api import ROUTES, Route
+from fotapool.api.routes import RouteTable
 from fotapool.model import Role, UpgradePlan, Verb
 from world import ACCOUNT, Login, World, basic_of, error_of, header_of
 
@@ -95,6 +97,49 @@ def ask(route: Route, login: Login | None, account: str = ACCOUNT, **headers: st
 LICENSE_ROUTES = [
     pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES if licensing(route)
 ]
+
+
+# --- finding the row ---------------------------------------------------------------------------
+
+STRANGE_PATHS = [
+    "",
+    "/",
+    "/api",
+    "/api/fota/v3/licenses",
+    "/api/fota/v3/licenses//assign",
+    "/api/fota/v3/licenses/a/b/assign",
+    "/api/fota/v3/licenses/a/assign/",
+    "/api/fota/v3/licenses/a\n/assign",
+    "/api/fota/v3/licenses/a/index/",
+    "/api/fota/v3/licenses/a/index/assign",
+    "/api/fota/v1//licenses/a/cancel",
+    "/api/fotapool/v1/accounts/a/devices/register",
+    "/api/fotapool/v1/accounts/a/devices/register/history",
+    "/api/fotapool/v1/accounts/a/devices//history",
+    "/api/fotapool/v1/accounts/a/changes/changes",
+]
+
+
+def test_the_row_found_is_the_first_that_fits() -> None:
+    """As trying every row in its order would find it."""
+    known = {path_of(route, "a") for route in ROUTES}
+    # Every word at the end of every path, also where an account, an index or an id stands.
+    words = {path.rpartition("/")[2] for path in known}
+    paths = {f"{path.rpartition('/')[0]}/{word}" for path in known for word in words}
+    paths.update(STRANGE_PATHS)
+    methods = {route.method for route in ROUTES} | {"HEAD", "PATCH"}
+    table = RouteTable(ROUTES)
+    for method, path in itertools.product(methods, paths):
+        tried = (
+            (route, match.groupdict())
+            for route in ROUTES
+            if route.method == method and (match := route.pattern.fullmatch(path))
+        )
+        assert table.find(method, path) == next(tried, None), (method, path)
+
+
+def test_few_rows_are_tried() -> None:
+    assert max(map(len, RouteTable(ROUTES)._rows.values())) <= len(ROUTES) // 6
 
 
 # --- who may what ------------------------------------------------------------------------------

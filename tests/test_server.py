@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import http.client
+import io
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import ssl
@@ -13,11 +17,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -26,9 +31,10 @@ from fotapool.model import CannotListen, ConfigurationError, StoreUnusable
 from fotapool.server import http as http_module
 from fotapool.server import process as process_module
 from fotapool.server import shell as shell_module
-from fotapool.server.log import JsonLines, TextLines
+from fotapool.server.log import LOGGER, JsonLines, Lines, TextLines, lines_together, log_request
 from fotapool.server.process import Server, bind
 from fotapool.server.settings import Settings
+from fotapool.server.shell import IDS_AT_ONCE, Mailbox
 from fotapool.store import SqliteStore
 from world import ACCOUNT, Clock, Login, World, imeis
 
@@ -98,7 +104,7 @@ def test_health_needs_no_login_and_tells_nothing(login: Login) -> None:
 def test_a_database_that_cannot_be_written_is_not_ready_but_alive(
     login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fotapool.server.shell.PROBE_EVERY_S", 0.0)
+    monkeypatch.setattr("fotapool.server.pages.PROBE_EVERY_S", 0.0)
     with login.world.serving() as url:
         login.world.sqlite._writer.execute("PRAGMA query_only = 1")
         status, headers, body = ask(url, "GET", "/readyz")
@@ -193,6 +199,184 @@ def test_links_begin_with_the_root_path(login: Login) -> None:
     assert (
         headers["link"] == f'</fota/api/fota/v3/licenses/{ACCOUNT}/assign>; rel="successor-version"'
     )
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(login: Login) -> None:
+    """Also where pages and the API take turns, and the last one closes."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in login.headers.items())
+
+    def request(line: str, body: bytes = b"", more: str = "") -> bytes:
+        head = f"{line} HTTP/1.1\r\nHost: x\r\n{lines}{more}Content-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+    status = f"/api/fota/v3/licenses/{ACCOUNT}"
+    sent = [
+        request(f"POST {ASSIGN}", assign_body(A)),
+        request("GET /healthz"),
+        request(f"GET {status}"),
+        request(f"POST {ASSIGN}", assign_body(A)),
+        request("GET /api/nowhere"),
+        request("GET /nowhere"),
+        request(f"GET {status}", more="Connection: close\r\n"),
+    ]
+    with login.world.serving() as url, raw(url) as connection:
+        connection.sendall(b"".join(sent))
+        answers = read_all(connection).split(b"HTTP/1.1 ")[1:]
+
+    assert [int(answer[:3]) for answer in answers] == [200, 200, 200, 200, 404, 404, 200]
+    assert [b"connection: close" in answer for answer in answers] == [False] * 6 + [True]
+    changes = [re.search(rb"fotapool-((?:change|sequence): \d+)", answer) for answer in answers]
+    assert [found and found[1] for found in changes] == [
+        b"change: 3",
+        None,
+        b"sequence: 3",
+        b"change: 4",
+        None,
+        None,
+        b"sequence: 4",
+    ]
+
+
+def test_a_client_that_reads_no_answers_is_given_no_more_of_them(
+    login: Login, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it has sent waits, and is answered once it reads."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in login.headers.items())
+    page = f"GET /api/fota/v3/licenses/{ACCOUNT} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode()
+    everything = assign_body(*(f"{imei:015d}" for imei in imeis(1000, first=1)))
+    count = 300
+    with (
+        caplog.at_level(logging.INFO, "fotapool"),
+        login.world.serving() as url,
+        raw(url) as connection,
+    ):
+        assert ask(url, "POST", ASSIGN, everything, login.headers)[0] == 200
+        connection.sendall(page * count)
+        answered = -1
+        while answered < len(caplog.records):
+            answered = len(caplog.records)
+            time.sleep(0.5)
+        received = 0
+        while received < count:
+            received += connection.recv(1 << 20).count(b"HTTP/1.1 200")
+
+    assert answered < count
+    assert len(caplog.records) == count + 1
+
+
+def test_a_client_is_told_to_go_on_unless_it_is_refused(login: Login) -> None:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in login.headers.items())
+    body = assign_body(A)
+
+    def head(size: int) -> bytes:
+        return (
+            f"POST {ASSIGN} HTTP/1.1\r\nHost: x\r\n{lines}Expect: 100-continue\r\n"
+            f"Content-Length: {size}\r\n\r\n"
+        ).encode()
+
+    with login.world.serving() as url, raw(url) as connection, raw(url) as refused:
+        connection.sendall(head(len(body)))
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        refused.sendall(head(5_000_000))
+        assert refused.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def test_head_is_answered_without_a_body_and_http_1_0_closes(login: Login) -> None:
+    with login.world.serving() as url:
+        with connected(url) as connection:
+            for _ in range(2):
+                connection.request("HEAD", ASSIGN)
+                answer = connection.getresponse()
+                assert (answer.status, answer.headers["allow"], answer.read()) == (405, "POST", b"")
+        with raw(url) as plain:
+            plain.sendall(f"GET {ASSIGN} HTTP/1.0\r\n\r\n".encode())
+            assert b"\r\nconnection: close\r\n" in read_all(plain)
+
+
+def test_whatever_is_settled_meanwhile_wakes_the_loop_once() -> None:
+    """A group of 32 is committed at once; 32 calls to wake up would cost as much as its rows."""
+    taken: list[int] = []
+    calls: list[Callable[[], None]] = []
+
+    class Loop:
+        def call_soon_threadsafe(self, call: Callable[[], None]) -> None:
+            calls.append(call)
+
+    mailbox = Mailbox(cast(asyncio.AbstractEventLoop, Loop()))
+
+    def take(future: Future[int]) -> None:
+        taken.append(future.result())
+        if future.result() == 7:  # settled while the loop is at it
+            mailbox.put(take, settled(100))
+
+    for number in range(32):
+        mailbox.put(take, settled(number))
+    assert len(calls) == 1
+    calls.pop()()
+    assert (taken, len(calls)) == ([*range(32), 100], 0)
+
+    mailbox.put(take, settled(200))
+    calls.pop()()
+    assert taken[-1] == 200
+
+
+def test_what_is_settled_just_when_the_loop_has_finished_is_taken_as_well() -> None:
+    class Letters(deque[Any]):
+        """Has another letter put in right after it was found to be empty."""
+
+        late = True
+
+        def __bool__(self) -> bool:
+            found = len(self) > 0
+            if not found and self.late:
+                self.late = False
+                mailbox.put(take, settled(2))
+            return found
+
+    taken: list[int] = []
+
+    def take(future: Future[int]) -> None:
+        taken.append(future.result())
+
+    mailbox = Mailbox(cast(asyncio.AbstractEventLoop, None))
+    mailbox._letters, mailbox._called = Letters([(take, settled(1))]), True
+    mailbox._empty()
+
+    assert taken == [1, 2]
+
+
+def settled(value: int) -> Future[int]:
+    future: Future[int] = Future()
+    future.set_result(value)
+    return future
+
+
+def test_nothing_settled_is_forgotten_however_threads_meet() -> None:
+    async def meet() -> int:
+        count, threads = 2000, 8
+        taken = 0
+        done = asyncio.Event()
+        mailbox = Mailbox(asyncio.get_running_loop())
+
+        def take(_: Future[int]) -> None:
+            nonlocal taken
+            taken += 1
+            if taken == count * threads:
+                done.set()
+
+        def put() -> None:
+            for number in range(count):
+                mailbox.put(take, settled(number))
+
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in range(threads):
+                pool.submit(put)
+            await asyncio.wait_for(done.wait(), 30)
+        return taken
+
+    assert asyncio.run(meet()) == 16_000
 
 
 # --- bounds ------------------------------------------------------------------------------------
@@ -513,6 +697,138 @@ def test_one_line_a_request_with_no_secret_in_it(
     everything = "".join(lines) + json.dumps(parsed)
     for secret in (secrets.client_secret, secrets.password, login.bearer, "hidden"):
         assert secret not in everything
+
+
+class Written(io.StringIO):
+    """A stream that knows how it was written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return super().write(text)
+
+
+@pytest.fixture
+def written() -> Written:
+    stream = Written()
+    handler = Lines(stream)
+    handler.setFormatter(TextLines())
+    LOGGER.handlers = [handler]
+    LOGGER.setLevel(logging.INFO)
+    return stream
+
+
+def test_lines_of_a_moment_are_written_in_one_piece_whole_and_in_order(written: Written) -> None:
+    log_request({"request": "before"})
+    with lines_together():
+        for number in range(3):
+            log_request({"request": number})
+        LOGGER.warning("between\nthem")
+        assert len(written.writes) == 1
+    log_request({"request": "after"})
+    log_request({"request": "later"})
+
+    assert [text.count("\n") for text in written.writes] == [1, 4, 1, 1]
+    lines = "".join(written.writes).splitlines()
+    assert [line.partition("Z ")[2] for line in lines] == [
+        "info request request=before",
+        "info request request=0",
+        "info request request=1",
+        "info request request=2",
+        "warning between\\nthem",
+        "info request request=after",
+        "info request request=later",
+    ]
+
+
+def test_no_line_is_lost_where_the_moment_ends_badly(written: Written) -> None:
+    with suppress(ZeroDivisionError), lines_together():
+        log_request({"request": "kept"})
+        raise ZeroDivisionError
+    with lines_together():
+        pass
+
+    assert [text.count("request=kept") for text in written.writes] == [1]
+
+
+def test_requests_go_on_where_nobody_takes_their_lines(written: Written) -> None:
+    written.close()
+    with lines_together():
+        log_request({"request": "unheard"})
+    LOGGER.handlers = []
+    log_request({"request": "unheard"})
+
+
+def test_a_line_of_a_request_is_like_any_other_to_other_handlers(written: Written) -> None:
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(
+        logging.Formatter("%(name)s %(levelname)s %(message)s %(fields)s %(filename)s%(lineno)d")
+    )
+    LOGGER.handlers = [handler]
+    log_request({"status": 200})
+
+    assert written.getvalue() == "fotapool INFO request {'status': 200} 0\n"
+
+
+def test_no_two_requests_share_an_id(login: Login) -> None:
+    """Though ids are drawn many at a time."""
+    with login.world.serving() as url, connected(url) as connection:
+        seen = set()
+        for _ in range(IDS_AT_ONCE + 44):
+            connection.request("GET", "/api/nowhere")
+            answer = connection.getresponse()
+            answer.read()
+            seen.add(answer.headers["x-request-id"])
+
+    assert len(seen) == IDS_AT_ONCE + 44
+    assert {len(request_id) for request_id in seen} == {32}
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def test_a_request_leaves_no_garbage_in_cycles(login: Login) -> None:
+    """So that looking for such garbage can be rare, and what a request took is free at once."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in login.headers.items())
+    body = assign_body(A)
+    head = f"POST {ASSIGN} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    count = 50
+    with login.world.serving() as url, raw(url) as connection:
+
+        def assign() -> None:
+            connection.sendall(head.encode() + body)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+        assign()
+        gc.disable()
+        try:
+            gc.collect()
+            for _ in range(count):
+                assign()
+            left = gc.collect()
+        finally:
+            gc.enable()
+
+    assert left < count
+
+
+def test_a_server_leaves_the_collector_as_it_was(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(
+        process_module._Uvicorn, "run", lambda *_, **__: seen.append(gc.get_threshold())
+    )
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    server = Server(small_world.store, Settings(port=0), clock=small_world.clock, random=os.urandom)
+    with bind("127.0.0.1", 0) as listening:
+        server.run(listening, started=lambda: None)
+
+    assert (seen, gc.get_threshold()) == ([process_module.GARBAGE_THRESHOLDS], before)
+    assert gc.get_freeze_count() == frozen
 
 
 # --- as a process ------------------------------------------------------------------------------

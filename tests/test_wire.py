@@ -27,7 +27,7 @@ from fotapool.model import (
     parse_imei,
 )
 from fotapool.wire import login, v1, v2, v3
-from fotapool.wire._json import go_style, parse_time, rfc3339
+from fotapool.wire._json import TIMES_KEPT_MAX, _to_the_second, go_style, parse_time, rfc3339
 from fotapool.wire.documented import DeviceResult1
 from fotapool.wire.errors import ERRORS, read_error, write_error
 
@@ -297,6 +297,19 @@ def test_times_written_are_read_back(at_ms: int) -> None:
 
     assert parse_time(rfc3339(at_ms)) == moment
     assert parse_time(go_style(at_ms)) == moment
+
+
+def test_the_text_of_a_second_is_made_once_and_not_kept_for_ever() -> None:
+    _to_the_second.cache_clear()
+    first = 1_511_971_422_000
+    for at_ms in range(first, first + 2000):
+        assert rfc3339(at_ms)[:-4] + "000Z" in (
+            "2017-11-29T16:03:42.000Z",
+            "2017-11-29T16:03:43.000Z",
+        )
+        assert go_style(at_ms).startswith("2017-11-29 16:03:4")
+    known = _to_the_second.cache_info()
+    assert (known.misses, known.hits, known.maxsize) == (2, 3998, TIMES_KEPT_MAX)
 
 
 # --- verdicts as a client reads them -----------------------------------------------------------

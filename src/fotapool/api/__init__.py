@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeVar
 
-from fotapool.api.exchange import Call, Headers, Pending, Reply, Request, refuse
-from fotapool.api.routes import ROUTES, Route
+from fotapool.api.exchange import Call, Found, Headers, Pending, Reply, Request, refuse
+from fotapool.api.routes import ROUTES, Route, RouteTable
 from fotapool.auth import Auth, Identity
 from fotapool.ledger import Ledger
 from fotapool.ledger.history import History
@@ -30,9 +29,11 @@ from fotapool.model import (
     StoreError,
 )
 
-__all__ = ["ROUTES", "Api", "Call", "Pending", "Reply", "Request", "Route", "refuse"]
+__all__ = ["ROUTES", "Api", "Call", "Found", "Pending", "Reply", "Request", "Route", "refuse"]
 
 T = TypeVar("T")
+
+_TABLE = RouteTable(ROUTES)
 
 _KEYS_KEPT = ("Fotapool-Idempotency", "24h")
 """By this a client knows that a write is carried out once, however often it asks (R11)."""
@@ -66,17 +67,18 @@ class Api:
 
     def respond(self, request: Request) -> Reply:
         """Answer a request, waiting for its commit."""
-        found = self.find(request)
-        opened = self.open(found) if isinstance(found, Call) else found
+        found = self.find(request.method, request.path)
+        opened = found if isinstance(found, Reply) else self.open(self.call(found, request))
         return opened if isinstance(opened, Reply) else opened.reply(opened.change)
 
-    def find(self, request: Request) -> Call | Reply:
-        """The request in its row, or the reply that there is none."""
-        for route in ROUTES:
-            match = route.pattern.fullmatch(request.path)
-            if match is not None and route.method == request.method:
-                return Call(request, route, match.groupdict(), self._items_max)
-        return _unrouted(request)
+    def find(self, method: str, path: str) -> Found | Reply:
+        """The row of a request, or the reply that there is none."""
+        found = _TABLE.find(method, path)
+        return _unrouted(path) if found is None else found
+
+    def call(self, found: Found, request: Request) -> Call:
+        """The request in its row."""
+        return Call(request, found.route, found.segments, self._items_max)
 
     def open(self, call: Call) -> Reply | Pending:
         """Begin a call: its reply, or the write that the reply waits for."""
@@ -85,8 +87,11 @@ class Api:
         if isinstance(opened, Reply):
             return _with_headers(opened, headers)
 
+        # Not through `opened`: a future whose waiter knows it by name is a cycle of garbage.
+        make = opened.reply
+
         def reply(future: Future[Change]) -> Reply:
-            return _with_headers(_guarded(call, lambda: opened.reply(future)), headers)
+            return _with_headers(_guarded(call, lambda: make(future)), headers)
 
         return Pending(opened.change, reply)
 
@@ -141,12 +146,12 @@ class Api:
         )
 
 
-def _unrouted(request: Request) -> Reply:
-    allowed = {route.method for route in ROUTES if route.pattern.fullmatch(request.path)}
+def _unrouted(path: str) -> Reply:
+    allowed = {route.method for route in ROUTES if route.pattern.fullmatch(path)}
     if not allowed:
-        return refuse(request.path, Refusal.PATH_UNKNOWN)
+        return refuse(path, Refusal.PATH_UNKNOWN)
     allow = (("Allow", ", ".join(sorted(allowed))),)
-    return refuse(request.path, Refusal.METHOD_UNKNOWN, headers=allow)
+    return refuse(path, Refusal.METHOD_UNKNOWN, headers=allow)
 
 
 def _guarded(call: Call, step: Callable[[], T]) -> T | Reply:
@@ -167,4 +172,4 @@ def _guarded(call: Call, step: Callable[[], T]) -> T | Reply:
 
 
 def _with_headers(reply: Reply, headers: Headers) -> Reply:
-    return replace(reply, headers=headers + reply.headers) if headers else reply
+    return Reply(reply.status, reply.body, headers + reply.headers)

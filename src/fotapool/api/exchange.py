@@ -6,9 +6,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 from fotapool.model import Change, IdempotencyKey, Refusal, Refused
@@ -97,6 +97,13 @@ class Pending:
     reply: Callable[[Future[Change]], Reply]
 
 
+class Found(NamedTuple):
+    """The row of a request; `segments` is what its path named, still encoded."""
+
+    route: Route
+    segments: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that has found its row; `segments` is what the path named, still encoded."""
@@ -105,10 +112,6 @@ class Call:
     route: Route
     segments: Mapping[str, str]
     items_max: int
-
-    def with_body(self, body: bytes) -> Call:
-        """The same call, its body read."""
-        return replace(self, request=replace(self.request, body=body))
 
     def segment(self, name: str) -> str | None:
         encoded = self.segments.get(name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fotapool.api import family, life, pool
-from fotapool.api.exchange import Call, Pending, Reply
+from fotapool.api.exchange import Call, Found, Pending, Reply
 from fotapool.api.licenses import change, status
 from fotapool.api.logins import issue_token, log_in, log_out, revoke_token
 from fotapool.model import Listing, Role, Verb
@@ -37,28 +37,67 @@ class Route:
     reads: bool = False
     looks: bool = False
     pattern: re.Pattern[str] = field(init=False)
+    own: bool = field(init=False)
+    """Whether this is one of our own operations, which need no session (R14)."""
+    dry: bool = field(init=False)
+    """Whether this only tells what a write would come to."""
+    writes: bool = field(init=False)
+    """Whether this changes a pool, and so waits for a commit."""
 
     def __post_init__(self) -> None:
         # An empty account name is a wrong name, not an unknown path; an empty place is the start.
         pattern = re.sub(r"\{(account|cursor|index)\}", r"(?P<\1>[^/]*)", self.path)
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
-        object.__setattr__(self, "pattern", re.compile(pattern))
+        dry = self.path.startswith(POOL + "/dry-run/")
+        only_reads = self.method == "GET" or self.reads or dry
+        found = {
+            "pattern": re.compile(pattern),
+            "own": self.path.startswith(POOL),
+            "dry": dry,
+            "writes": self.role is not None and not only_reads,
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
 
-    @property
-    def own(self) -> bool:
-        """Whether this is one of our own operations, which need no session (R14)."""
-        return self.path.startswith(POOL)
 
-    @property
-    def writes(self) -> bool:
-        """Whether this changes a pool, and so waits for a commit."""
-        only_reads = self.method == "GET" or self.reads or self.dry
-        return self.role is not None and not only_reads
+class RouteTable:
+    """Finds the row of a request: the first whose method and path fit.
 
-    @property
-    def dry(self) -> bool:
-        """Whether this only tells what a write would come to."""
-        return self.path.startswith(POOL + "/dry-run/")
+    Rows are kept by method, number of segments and last segment, so that few are tried.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        routes = tuple(routes)
+        self._rows = {
+            (method, depth, last): tuple(
+                route
+                for route in routes
+                if route.method == method
+                and route.path.count("/") == depth
+                and _last_segment(route.path) in (last, None)
+            )
+            for method, depth, last in map(_place, routes)
+        }
+
+    def find(self, method: str, path: str) -> Found | None:
+        """The row, and what the path names."""
+        depth = path.count("/")
+        rows = self._rows.get((method, depth, path.rpartition("/")[2]))
+        for route in rows or self._rows.get((method, depth, None), ()):
+            match = route.pattern.fullmatch(path)
+            if match is not None:
+                return Found(route, match.groupdict())
+        return None
+
+
+def _place(route: Route) -> tuple[str, int, str | None]:
+    return route.method, route.path.count("/"), _last_segment(route.path)
+
+
+def _last_segment(path: str) -> str | None:
+    """The last segment of a path, or None where any may stand."""
+    last = path.rpartition("/")[2]
+    return None if last.startswith("{") else last
 
 
 POOL = "/api/fotapool/v1/accounts/{account}"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import socket
 import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from fotapool.api import Api
 from fotapool.auth import Auth
@@ -20,8 +23,9 @@ from fotapool.ledger.history import History
 from fotapool.ledger.registry import Registry
 from fotapool.model import CannotListen, Clock, ConfigurationError
 from fotapool.server.http import BoundedHttp
+from fotapool.server.pages import make_pages
 from fotapool.server.settings import Settings
-from fotapool.server.shell import make_app
+from fotapool.server.shell import Shell
 from fotapool.store import GroupedStore
 
 READ_THREADS = 4
@@ -29,6 +33,7 @@ KEEP_ALIVE_S = 75
 """Longer than the idle time of common proxies and client pools, so that they close first."""
 GRACE_S = 10
 BACKLOG = 2048
+GARBAGE_THRESHOLDS = (20_000, 20, 20)
 
 
 class Server:
@@ -53,7 +58,7 @@ class Server:
 
     def run(self, listening: socket.socket, *, started: Callable[[], object]) -> None:
         """Serve on this thread, the main one, until SIGTERM, Ctrl-C, or a second of either."""
-        with self._prepared() as config:
+        with self._prepared() as config, _rare_collections():
             _Uvicorn(config, started).run(sockets=[listening])
 
     @contextlib.contextmanager
@@ -89,14 +94,27 @@ class Server:
                 items_max=self._settings.items_max,
                 root_path=self._settings.root_path,
             )
-            app = make_app(
-                api,
+            pages = make_pages(
                 probe=self._store.probe,
                 executor=executor,
-                settings=self._settings,
+                root_path=self._settings.root_path,
                 random=self._random,
             )
-            yield _uvicorn_config(app, self._settings)
+            shell = Shell(api, executor, self._settings, self._random)
+            yield _uvicorn_config(pages, shell, self._settings)
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in cycles more rarely: requests leave none (docs/decisions/0005)."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -118,10 +136,10 @@ class _Uvicorn(uvicorn.Server):
             self._captured_signals.clear()
 
 
-def _uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
+def _uvicorn_config(pages: ASGIApp, shell: Shell, settings: Settings) -> uvicorn.Config:
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        http=BoundedHttp,
+        pages,
+        http=partial(BoundedHttp, shell=shell),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,

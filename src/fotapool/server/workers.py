@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import multiprocessing
 import signal
 import socket
@@ -16,7 +15,7 @@ from types import FrameType
 from typing import Protocol
 
 from fotapool.model import StoreUnusable
-from fotapool.server.log import LOGGER, log_fields
+from fotapool.server.log import LOGGER
 
 LOOK_EVERY_S = 0.2
 RESTART_AFTER_S = 1.0
@@ -73,7 +72,9 @@ class Workers:
         for at, process in enumerate(self._processes):
             if not process.is_alive() and not self._stopping:
                 told = {"pid": process.pid, "exit_code": process.exitcode}
-                log_fields(logging.ERROR, "a server process died; another takes its place", told)
+                LOGGER.error(
+                    "a server process died; another takes its place", extra={"fields": told}
+                )
                 time.sleep(RESTART_AFTER_S)
                 self._processes[at] = self._begin()
 

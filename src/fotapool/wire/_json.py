@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -16,6 +17,7 @@ from fotapool.model import (
     Page,
     Refusal,
     Refused,
+    Verb,
     imei_text,
 )
 from fotapool.wire.documented import LicenseSummary, LicenseSummaryDevice
@@ -24,6 +26,9 @@ Words = Mapping[Outcome, tuple[str, str]]
 """Status and reason of each outcome: written by the server, read backwards by the client."""
 
 Reasons = dict[Outcome, str]
+
+TIMES_KEPT_MAX = 8192
+"""Texts of whole seconds that are kept: changes and licenses share few of them."""
 
 ASSIGN_REASONS: Reasons = {
     Outcome.MALFORMED: "Invalid Device IMEI.",
@@ -62,6 +67,14 @@ def spell(reasons: Reasons, *, success: str, failure: str) -> Words:
     }
 
 
+def by_number(words: Mapping[Verb, Words]) -> dict[Verb, dict[int, tuple[str, str]]]:
+    """The same words by the bytes in which a change keeps its outcomes."""
+    return {
+        verb: {int(outcome): pair for outcome, pair in spelled.items()}
+        for verb, spelled in words.items()
+    }
+
+
 def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
     """The members of a JSON object. Raises Refused for anything else (`Input binding error`)."""
     try:
@@ -70,17 +83,19 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
         raise Refused(Refusal.BODY_UNREADABLE) from None
 
 
-def find_field(fields: Mapping[str, msgspec.Raw], keys: Iterable[str]) -> msgspec.Raw | None:
+def find_field(fields: Mapping[str, msgspec.Raw], keys: Collection[str]) -> msgspec.Raw | None:
     """A member by its lower-case name; the vendor's platform does not mind the case."""
-    wanted = frozenset(keys)
-    return next((raw for name, raw in fields.items() if name.lower() in wanted), None)
+    for name, raw in fields.items():
+        if name.lower() in keys:
+            return raw
+    return None
 
 
 def read_device_list(
     fields: Mapping[str, msgspec.Raw],
     items_max: int,
     *,
-    keys: Iterable[str] = ("devicelist", "devcelist"),
+    keys: Collection[str] = ("devicelist", "devcelist"),
 ) -> list[str]:
     """The items of a request's device list, as texts. Raises Refused (protocol.md R1, R15).
 
@@ -125,13 +140,19 @@ def read_device_cursor(text: str | None) -> Cursor:
 
 def rfc3339(at_ms: int) -> str:
     """`2017-11-29T16:03:42.000Z`"""
-    return f"{_EPOCH + timedelta(seconds=at_ms // 1000):%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    return f"{_to_the_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
 
 
 def go_style(at_ms: int) -> str:
     """`2017-11-29 20:15:42.738 +0000 UTC`, the fraction's trailing zeros dropped, as Go prints."""
     fraction = f".{at_ms % 1000:03d}".rstrip("0").rstrip(".")
-    return f"{_EPOCH + timedelta(seconds=at_ms // 1000):%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
+    return f"{_to_the_second(at_ms // 1000).replace('T', ' ')}{fraction} +0000 UTC"
+
+
+@lru_cache(TIMES_KEPT_MAX)
+def _to_the_second(seconds: int) -> str:
+    """`2017-11-29T16:03:42`"""
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
 def parse_time(text: str | None) -> datetime | None:

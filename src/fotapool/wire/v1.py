@@ -20,6 +20,7 @@ from fotapool.wire import family
 from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
+    by_number,
     encode,
     go_style,
     read_device_list,
@@ -52,6 +53,7 @@ __all__ = [
 ASSIGN_WORDS = spell(ASSIGN_REASONS, success="LicenseAssignSuccess", failure="LicenseAssignFailed")
 REMOVE_WORDS = spell(REMOVE_REASONS, success="LicenseRemoveSuccess", failure="LicenseRemoveFailed")
 WORDS = {Verb.ASSIGN: ASSIGN_WORDS, Verb.REMOVE: REMOVE_WORDS}
+_SAID = by_number(WORDS)
 
 NEVER = "01/01/1900 0:0:0"
 """The documented upgrade time of a device that was never upgraded."""
@@ -91,7 +93,7 @@ def read_request(body: bytes, account: str, items_max: int) -> list[str]:
 
 def write_change(change: Change) -> bytes:
     """The answer to an assign or remove."""
-    words = {int(outcome): pair for outcome, pair in WORDS[change.verb].items()}
+    words = _SAID[change.verb]
     return encode(
         _Change(
             change.account.name,

@@ -22,6 +22,7 @@ from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
     ReadItem,
+    by_number,
     encode,
     find_field,
     go_style,
@@ -67,6 +68,7 @@ _MALFORMED = {Outcome.MALFORMED: "Invalid device IMEI."}
 ASSIGN_WORDS = spell(ASSIGN_REASONS | _MALFORMED, success="Success", failure="Failure")
 REMOVE_WORDS = spell(REMOVE_REASONS | _MALFORMED, success="Success", failure="Failure")
 WORDS = {Verb.ASSIGN: ASSIGN_WORDS, Verb.REMOVE: REMOVE_WORDS}
+_SAID = by_number(WORDS)
 
 _account_name = msgspec.json.Decoder(str | None)
 
@@ -112,7 +114,7 @@ def read_request(body: bytes, account: str, items_max: int) -> list[str]:
 
 def write_change(change: Change) -> bytes:
     """The answer to an assign or remove."""
-    words = {int(outcome): pair for outcome, pair in WORDS[change.verb].items()}
+    words = _SAID[change.verb]
     return encode(
         _Change(
             change.account.name,

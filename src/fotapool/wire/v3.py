@@ -24,6 +24,7 @@ from fotapool.wire._json import (
     ASSIGN_REASONS,
     REMOVE_REASONS,
     ReadItem,
+    by_number,
     encode,
     go_style,
     parse_or_keep,
@@ -68,6 +69,10 @@ PROTOCOL = "LWM2M"
 ASSIGN_WORDS = spell(ASSIGN_REASONS, success="LicenseAssignSuccess", failure="LicenseAssignFailed")
 REMOVE_WORDS = spell(REMOVE_REASONS, success="Success", failure="Failure")
 WORDS = {Verb.ASSIGN: ASSIGN_WORDS, Verb.REMOVE: REMOVE_WORDS}
+_SAID = {
+    verb: {number: (status, reason, reason, "") for number, (status, reason) in words.items()}
+    for verb, words in by_number(WORDS).items()
+}
 
 # Other words that pages of the vendor print for the same reasons.
 SYNONYMS = {
@@ -76,7 +81,7 @@ SYNONYMS = {
     "Device not found.": Outcome.UNKNOWN_DEVICE,
 }
 
-_ALTERED = frozenset({Outcome.ASSIGNED, Outcome.REMOVED})
+_ALTERS = {Verb.ASSIGN: int(Outcome.ASSIGNED), Verb.REMOVE: int(Outcome.REMOVED)}
 
 
 class _Item(msgspec.Struct, gc=False, omit_defaults=True):
@@ -116,11 +121,8 @@ def write_change(change: Change) -> bytes:
 
     `updatedTime` stands only on the items that the change altered.
     """
-    at = rfc3339(change.at_ms)
-    words = {
-        int(outcome): (status, reason, reason, at if outcome in _ALTERED else "")
-        for outcome, (status, reason) in WORDS[change.verb].items()
-    }
+    said, altered = _SAID[change.verb], _ALTERS[change.verb]
+    words = said | {altered: (*said[altered][:3], rfc3339(change.at_ms))}
     return encode(
         _Change(
             change.account.name,
