@@ -30,11 +30,7 @@ check:         ## style, types, shape
 
 bench:         ## the ratios that docs/performance.md tells of
 	@scripts/venv dev
-	@$(BIN)/python -m bench.assign
-	@$(BIN)/python -m bench.status
-	@$(BIN)/python -m bench.ledger
-	@$(BIN)/python -m bench.history
-	@$(BIN)/python -m bench.shrink
+	@$(BIN)/python -m bench
 
 format:        ## style, mended
 	@scripts/venv dev

@@ -14,10 +14,11 @@ from multiprocessing.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a run took, and how busy the load itself was (1.0 is one core)."""
+    """What a run took, how busy the load itself was (1.0 is one core), and each answer's wait."""
 
     seconds: float
     cpu_share: float
+    waits_s: Sequence[float]
 
 
 class Load:
@@ -58,13 +59,16 @@ def _serve(pipe: Connection, port: int) -> None:
             pipe.send(f"load failed: {error!r}")
 
 
-def _measure(requests: list[bytes], connections: int, port: int) -> tuple[float, float]:
+def _measure(
+    requests: list[bytes], connections: int, port: int
+) -> tuple[float, float, list[float]]:
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
     pending = iter(requests)
     lock = threading.Lock()
     failures: list[BaseException] = []
+    waits_s: list[float] = []
     threads = [
-        threading.Thread(target=_client, args=(connection, pending, lock, failures))
+        threading.Thread(target=_client, args=(connection, pending, lock, failures, waits_s))
         for connection in sockets
     ]
     cpu_before, before = _cpu_s(), time.perf_counter()
@@ -77,7 +81,7 @@ def _measure(requests: list[bytes], connections: int, port: int) -> tuple[float,
         connection.close()
     if failures:
         raise failures[0]
-    return seconds, (_cpu_s() - cpu_before) / seconds
+    return seconds, (_cpu_s() - cpu_before) / seconds, waits_s
 
 
 def _client(
@@ -85,6 +89,7 @@ def _client(
     pending: Iterator[bytes],
     lock: threading.Lock,
     failures: list[BaseException],
+    waits_s: list[float],
 ) -> None:
     buffer = bytearray(1 << 20)
     try:
@@ -93,8 +98,10 @@ def _client(
                 message = next(pending, None)
             if message is None:
                 return
+            sent_s = time.perf_counter()
             connection.sendall(message)
             _read_answer(connection, buffer)
+            waits_s.append(time.perf_counter() - sent_s)
     except Exception as error:  # noqa: BLE001 -- told to the one who waits
         failures.append(error)
 
