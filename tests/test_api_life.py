@@ -199,7 +199,8 @@ BAD_UNDOS: list[tuple[object, int, str, str]] = [
     ({"change": 9},     404, "CHANGE_NOT_FOUND",     "The account has no change 9."),
     ({"change": 10**18}, 404, "CHANGE_NOT_FOUND",    "The account has no change 1000000000000000000."),
     ({"change": 1},     409, "UNDO_IMPOSSIBLE",      "Change 1 is a create_account; only assign, remove, resize and their undos can be undone."),
-    ({"change": 5},     409, "RESIZED_SINCE",        "The pool has 2 licenses now, 1 of them used, and cannot go back to 9; use resize."),
+    ({"change": 5},     409, "RESIZED_SINCE",        "Change 5 set 1 licenses and the pool has 2 now, so that its size is not taken back; use resize."),
+    ({"change": 6},     409, "MORE_USED",            "2 licenses are used now, more than the 1 of before change 6; use resize."),
 ]  # fmt: skip
 
 
@@ -208,10 +209,10 @@ BAD_UNDOS: list[tuple[object, int, str, str]] = [
 def test_bad_undos(
     play: Play, login: Login, below: str, body: object, status: int, code: str, message: str
 ) -> None:
-    play.play("assign ABC; remove A; resize 1; resize 2")
+    play.play("assign ABC; remove A; resize 1; resize 2; assign A")
 
     assert error_of(login.post(POOL + below, body)) == (status, code, message)
-    assert told(login.get(POOL + "/status"))["sequence"] == 6
+    assert told(login.get(POOL + "/status"))["sequence"] == 7
 
 
 def test_only_an_admin_undoes_what_only_an_admin_may(play: Play, login: Login) -> None:

@@ -173,21 +173,10 @@ CANDIDATES_CLEAR = "DELETE FROM candidate WHERE account = ?"
 
 # --- undo ------------------------------------------------------------------------------------
 
-ENDED_OF = """
-SELECT span.imei, span.until_sequence FROM {named}
-{join} span ON span.account = ? AND span.imei = named.value AND span.since_sequence = ?
-"""
-
-ENDED_AFTER = """
-SELECT span.imei, min(span.until_sequence) FROM {named}
-{join} span ON span.account = ? AND span.imei = named.value AND span.until_sequence > ?
-GROUP BY span.imei
-"""
-
-GRANTED_AFTER = """
-SELECT imei, min(since_sequence) FROM (
-  SELECT span.imei, span.since_sequence FROM {named}
-  {join} span ON span.account = ? AND span.imei = named.value AND span.since_sequence > ?
+ALTERED_AFTER = """
+SELECT imei, max(altered_sequence) FROM (
+  SELECT span.imei, span.until_sequence AS altered_sequence FROM {named}
+  {join} span ON span.account = ? AND span.imei = named.value AND span.until_sequence > ?
   UNION ALL
   SELECT license.imei, license.since_sequence FROM {named}
   {join} license ON license.account = ? AND license.imei = named.value

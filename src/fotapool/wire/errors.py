@@ -116,7 +116,13 @@ ERRORS: dict[Refusal, Row] = {
     Refusal.RESIZED_SINCE: Row(
         409,
         "RESIZED_SINCE",
-        "The pool has {total} licenses now, {used} of them used, and cannot go back to {before}; "
+        "Change {sequence} set {made} licenses and the pool has {total} now, so that its size is "
+        "not taken back; use resize.",
+    ),
+    Refusal.MORE_USED: Row(
+        409,
+        "MORE_USED",
+        "{used} licenses are used now, more than the {before} of before change {sequence}; "
         "use resize.",
     ),
     Refusal.FIELD_UNKNOWN: Row(400, _PARAMETER, "{name} is not known here"),
