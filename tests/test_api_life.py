@@ -15,6 +15,7 @@ from world import ACCOUNT, Login, World, error_of, header_of, imeis
 
 A, B, C = (f"{IMEIS[letter]:015d}" for letter in "ABC")
 STRANGE = "352906110000001"
+ELSEWHERE = "accountName in the body is not the account in the path"
 POOL = f"/api/fotapool/v1/accounts/{ACCOUNT}"
 UPGRADES = "/api/fota/v1/upgrades"
 NOON = "2017-11-29T16:03:42.000Z"
@@ -297,7 +298,9 @@ def test_our_candidate_list_in_full(play: Play, login: Login) -> None:
 
 # path, body                                                          told on our path                          on a documented one
 BAD_LISTS: list[tuple[list[str], str, str]] = [
-    ([A, "x"],       "Invalid device id format",                     "Invalid device id format"),
+    ([A, "x"],       '"x" is not a 15-digit IMEI',                   "Invalid device id format"),
+    ([A, ""],        '"" is not a 15-digit IMEI',                    "Invalid device id format"),
+    ([A, "{0}%s"],   '"{0}%s" is not a 15-digit IMEI',               "Invalid device id format"),
     ([A, STRANGE],   f"{STRANGE} is not a device of the account",    "Device does not exist."),
     ([STRANGE, "x"], f"{STRANGE} is not a device of the account",    "Device does not exist."),
     ([],             "Device list is empty",                         "Device list is empty"),
@@ -317,6 +320,28 @@ def test_one_bad_candidate_and_nothing_is_changed(
         reply = login.post(path, {"deviceList": devices})
         assert error_of(reply) == (400, "INVALID_PARAMETER", documented)
     assert told(login.get(POOL + "/candidates"))["items"] == [{"imei": C}]
+
+
+# name in the body      v1    v2
+NAMED_ACCOUNTS: list[tuple[object, int, int]] = [
+    (ACCOUNT,              200, 200),
+    (None,                 200, 200),
+    ("0000123456-00002",   200, 400),
+    ("",                   200, 400),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "v1", "v2"), NAMED_ACCOUNTS)
+def test_a_list_of_v2_may_name_the_account_once_more(
+    login: Login, name: object, v1: int, v2: int
+) -> None:
+    for version, status in (("v1", v1), ("v2", v2)):
+        path = f"/api/fota/{version}/licenses/{ACCOUNT}/cancel"
+        reply = login.post(path, {"deviceList": [A], "accountName": name})
+        assert reply.status == status
+        if status == 400:
+            assert error_of(reply)[2] == ELSEWHERE
+    assert told(login.get(POOL + "/status"))["sequence"] == 2 + [v1, v2].count(200)
 
 
 # index      status  told
@@ -620,6 +645,8 @@ BAD_UPGRADES: list[tuple[str, str, object, str]] = [
     ("POST",   UPGRADES,                           {**GOOD, "startDate": "soon"},               "FotaPostUpgrades: invalid state date"),
     ("GET",    NOWHERE,                            b"",                                         "Invalid upgradeId"),
     ("PUT",    NOWHERE,                            {"type": "append", "deviceList": [A]},       "Invalid upgradeId"),
+    ("PUT",    NOWHERE,                            {"type": "append", "deviceList": [A], "accountName": "other"}, ELSEWHERE),
+    ("PUT",    NOWHERE,                            {"type": "append", "deviceList": [A], "accountName": 5}, "Input binding error"),
     ("DELETE", NOWHERE,                            b"",                                         "Invalid upgradeId"),
     ("GET",    f"{UPGRADES}/{ACCOUNT}/upgrade/xyz", b"",                                        "Invalid uuid"),
     ("PUT",    NOWHERE,                            {"type": "swap", "deviceList": [A]},         "type must be append or remove"),

@@ -53,7 +53,7 @@ class Refusal(Enum):
     AS_OF_BEFORE = "what is asked for is before the account"
     PRECONDITION_INVALID = "the If-Match header names no sequence"
     PRECONDITION_FAILED = "the account has moved on since"
-    DEVICE_ID_INVALID = "the cursor is not a device id"
+    DEVICE_ID_INVALID = "a cursor, or an item of a candidate list, is not a device id"
     DEVICE_NOT_REGISTERED = "a device of the list is not the account's"
     LIST_TYPE_INVALID = "the type of a candidate list is neither append nor absent"
     INDEX_INVALID = "the index is no number"
