@@ -117,6 +117,7 @@ def test_the_exit_codes_are_the_ones_listed() -> None:
         _options.COULD_NOT,
         _options.UNSOUND,
         _options.INTERRUPTED,
+        _options.UNREAD,
     ]
 
 

@@ -15,6 +15,7 @@ import click
 from fotapool.cli._options import (
     clock,
     db_option,
+    emit,
     emit_json,
     emit_table,
     note,
@@ -154,7 +155,7 @@ def _emit_secrets(secrets: Secrets, *, json: bool) -> None:
         emit_json(shown)
         return
     for label, value in shown.items():
-        click.echo(f"{label:<13}  {value}")
+        emit(f"{label:<13}  {value}")
     note("Keep them now: they are not stored and cannot be shown again.")
 
 
@@ -162,4 +163,4 @@ def _emit_state(name: str, state: str, json: bool) -> None:
     if json:
         emit_json({"name": name, "state": state})
     else:
-        click.echo(f"credential {name} {state}")
+        emit(f"credential {name} {state}")

@@ -16,6 +16,7 @@ from fotapool.cli._options import (
     F,
     clock,
     db_option,
+    emit,
     emit_json,
     emit_table,
     note,
@@ -103,7 +104,7 @@ def _announce(url: str, db: str, store: GroupedStore, settings: Settings, json: 
     if json:
         emit_json({"url": url, "db": db})
     else:
-        click.echo(f"listening on {url} with {db}; Ctrl-C stops it")
+        emit(f"listening on {url} with {db}; Ctrl-C stops it")
 
 
 def _hint(db: str) -> str:
