@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fotapool.api.routes import ROUTES, Route
 from fotapool.ledger import registry as registry_module
 from fotapool.model import Role, Verb
 from fotapool.wire import pool_life
@@ -227,6 +228,41 @@ def test_only_an_admin_undoes_what_only_an_admin_may(play: Play, login: Login) -
     assert operator.post(POOL + "/undo", {"change": 3}).status == 200
     assert operator.post(POOL + "/undo", {"change": 6}).status == 200, "an undo of an assign"
     assert error_of(operator.post(POOL + "/undo", {"change": 5}))[0] == 403, "of a resize"
+
+
+# --- roles -------------------------------------------------------------------------------------
+
+VENDOR_READS = {("POST", "/api/fota/v3/devices/{account}")}
+"""What only reads though it is no GET."""
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in ROUTES if route.role is not None],
+    ids=lambda route: f"{route.method} {route.path}",
+)
+def test_each_operation_is_for_its_role_and_those_above(play: Play, route: Route) -> None:
+    """The roles of our own operations are those of the page, which tests/test_docs.py holds."""
+    if not route.own:
+        reads = route.method == "GET" or (route.method, route.path) in VENDOR_READS
+        assert route.role is (Role.VIEWER if reads else Role.OPERATOR)
+    play.play("assign A")
+    named = {
+        "account": ACCOUNT,
+        "cursor": "",
+        "index": "",
+        "sequence": 3,
+        "imei": A,
+        "upgrade": "x",
+    }
+    path = route.path.format(**named)
+    body = json.dumps({"accountName": ACCOUNT}).encode()
+    for role in Role:
+        login = play.world.add_login(ACCOUNT, role=role)
+        reply = play.world.ask(route.method, path, body=body, headers=login.headers)
+        refused = b"INVALID_ACCESS" in reply.body
+        assert refused is (role < (route.role or Role.VIEWER)), role
+        assert not refused or reply.status == (403 if route.own else 400)
 
 
 # --- replays -----------------------------------------------------------------------------------
@@ -620,6 +656,19 @@ def test_an_upgrade_touches_no_other_upgrade(play: Play, login: Login) -> None:
     assert other["status"] == "Queued"
     scheduled = [item["upgrade"] for item in told(login.get(POOL + "/devices"))["items"]]
     assert scheduled.count("scheduled") == 2
+
+
+def test_a_device_that_leaves_ends_its_upgrade(play: Play, login: Login) -> None:
+    play.play("assign ABC")
+    made = make_upgrade(login, A, B, C)
+    play.play("start AB; finish B; leave ABC")
+
+    stood = told(login.get(f"{UPGRADES}/{ACCOUNT}/upgrade/{made['id']}"))
+    assert [(item["status"], item["resultReason"]) for item in stood["deviceList"]] == [
+        ("UpgradeFailed", "Upgrade failed."),
+        ("Finished", "success"),
+        ("RequestFailed", "Upgrade cancelled."),
+    ]
 
 
 def test_an_upgrade_with_nobody_in_it(login: Login) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fotapool.model import Role
+from fotapool.wire import pool_life
 from script import IMEIS, Play
 from test_cli import Shell, shell
 from test_cli_remote import Asked
@@ -263,4 +264,17 @@ def test_undo(served: Asked) -> None:
     assert (told["undone"], told["change"], told["used"]) == (6, 7, 2)
     assert told["items"] == [{"imei": B, "outcome": "taken_back", "by": None}]
     _, err = served("undo", ACCOUNT, "1", code=3)
-    assert "UNDO_IMPOSSIBLE" in err
+    assert "409 Conflict: UNDO_IMPOSSIBLE" in err
+
+
+def test_an_undo_of_very_many_devices_is_told_whole(
+    served: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_life, "VERDICTS_LISTED_MAX", 1)
+
+    told = json.loads(served("undo", ACCOUNT, "3", "--json", code=1)[0])
+    assert [(item["imei"], item["outcome"]) for item in told["items"]] == [
+        (A, "changed_since"),
+        (B, "changed_since"),
+        (C, "taken_back"),
+    ]

@@ -56,7 +56,8 @@ admin.add_command(make_signing_key)
     "--role",
     type=click.Choice([role.word for role in Role]),
     default=Role.OPERATOR.word,
-    help="viewer reads, operator also assigns and removes, admin also manages the pool.",
+    help="viewer reads, operator also assigns, removes and tells of upgrades, admin also resizes "
+    "the pool and manages its devices.",
 )
 @option("--name", help="What to call it in lists and in the ledger.", show_default="made up")
 @db_option()
