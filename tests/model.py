@@ -296,23 +296,32 @@ class Pool:
         if root == "resize":
             self.set_back(made)
         verdicts = []
-        free = max(0, self.total - self.used)
+        # A license that waits to be taken holds no seat of those that a resize took away.
+        waiting = len(self.pending) if root == "resize" else 0
+        free = max(0, self.total - self.used + waiting)
         for device, was, _ in made.verdicts:
             if was in GAINED | LOST | PENDED:
                 outcome, by = self.undo_one(device, was, number, free)
                 free -= outcome == "given_back"
                 verdicts.append((device, outcome, by))
         self.turn_back(verdicts)
-        released = self.release()
         if root == "resize":
-            told = {device for device, _, _ in verdicts}
-            verdicts += [(device, "released", 0) for device in released if device not in told]
+            for device in self.release():
+                verdict = next((told for told in verdicts if told[0] == device), None)
+                if verdict:
+                    verdicts[verdicts.index(verdict)] = device, "released", 0
+                else:
+                    verdicts.append((device, "released", 0))
         return self.note("undo", verdicts, undoes=number, root=root)
 
     def set_back(self, made: Made) -> None:
         before = self.changes[made.sequence - 2].total
-        if self.total != made.total or before < self.used or self.purchase_type == "EVNT":
+        if self.purchase_type == "EVNT":
+            raise Refusal("EVENT_ONLY")
+        if self.total != made.total:
             raise Refusal("RESIZED_SINCE")
+        if before < self.used:
+            raise Refusal("MORE_USED")
         self.total = before
 
     def turn_back(self, verdicts: list[Verdict]) -> None:
@@ -325,18 +334,24 @@ class Pool:
                 self.registered.add(device)
 
     def undo_one(self, device: str, was: str, number: int, free: int) -> tuple[str, int]:
-        turned = LOST if was in GAINED | PENDED else GAINED
-        for later in self.changes[number:]:
-            if device in later.devices(turned):
-                reversed_ = later.undoes == number
-                return ("already_reversed" if reversed_ else "changed_since"), later.sequence
+        later = self.last_to_say(device, GAINED | LOST, number)
         if was in PENDED:
-            return "released", 0
+            if later is None and device not in self.pending:
+                later = self.last_to_say(device, {"released"}, number)
+            if later is None:
+                return "changed_since", 0
+        if later is not None:
+            reversed_ = later.undoes == number
+            return ("already_reversed" if reversed_ else "changed_since"), later.sequence
         if was in GAINED:
             return self.why_not_removed(device) or "taken_back", 0
         if device not in self.registered and self.policy != "open":
             return "unknown_device", 0
         return ("given_back" if free > 0 else "no_free_license"), 0
+
+    def last_to_say(self, device: str, outcomes: set[str], after: int) -> Made | None:
+        found = [made for made in self.changes[after:] if device in made.devices(outcomes)]
+        return found[-1] if found else None
 
     # --- what hangs on it ---------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fotapool.api.routes import ROUTES, Route
 from fotapool.ledger import registry as registry_module
 from fotapool.model import Role, Verb
 from fotapool.wire import pool_life
@@ -15,6 +16,7 @@ from world import ACCOUNT, Login, World, error_of, header_of, imeis
 
 A, B, C = (f"{IMEIS[letter]:015d}" for letter in "ABC")
 STRANGE = "352906110000001"
+ELSEWHERE = "accountName in the body is not the account in the path"
 POOL = f"/api/fotapool/v1/accounts/{ACCOUNT}"
 UPGRADES = "/api/fota/v1/upgrades"
 NOON = "2017-11-29T16:03:42.000Z"
@@ -199,7 +201,8 @@ BAD_UNDOS: list[tuple[object, int, str, str]] = [
     ({"change": 9},     404, "CHANGE_NOT_FOUND",     "The account has no change 9."),
     ({"change": 10**18}, 404, "CHANGE_NOT_FOUND",    "The account has no change 1000000000000000000."),
     ({"change": 1},     409, "UNDO_IMPOSSIBLE",      "Change 1 is a create_account; only assign, remove, resize and their undos can be undone."),
-    ({"change": 5},     409, "RESIZED_SINCE",        "The pool has 2 licenses now, 1 of them used, and cannot go back to 9; use resize."),
+    ({"change": 5},     409, "RESIZED_SINCE",        "Change 5 set 1 licenses and the pool has 2 now, so that its size is not taken back; use resize."),
+    ({"change": 6},     409, "MORE_USED",            "2 licenses are used now, more than the 1 of before change 6; use resize."),
 ]  # fmt: skip
 
 
@@ -208,10 +211,10 @@ BAD_UNDOS: list[tuple[object, int, str, str]] = [
 def test_bad_undos(
     play: Play, login: Login, below: str, body: object, status: int, code: str, message: str
 ) -> None:
-    play.play("assign ABC; remove A; resize 1; resize 2")
+    play.play("assign ABC; remove A; resize 1; resize 2; assign A")
 
     assert error_of(login.post(POOL + below, body)) == (status, code, message)
-    assert told(login.get(POOL + "/status"))["sequence"] == 6
+    assert told(login.get(POOL + "/status"))["sequence"] == 7
 
 
 def test_only_an_admin_undoes_what_only_an_admin_may(play: Play, login: Login) -> None:
@@ -225,6 +228,41 @@ def test_only_an_admin_undoes_what_only_an_admin_may(play: Play, login: Login) -
     assert operator.post(POOL + "/undo", {"change": 3}).status == 200
     assert operator.post(POOL + "/undo", {"change": 6}).status == 200, "an undo of an assign"
     assert error_of(operator.post(POOL + "/undo", {"change": 5}))[0] == 403, "of a resize"
+
+
+# --- roles -------------------------------------------------------------------------------------
+
+VENDOR_READS = {("POST", "/api/fota/v3/devices/{account}")}
+"""What only reads though it is no GET."""
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in ROUTES if route.role is not None],
+    ids=lambda route: f"{route.method} {route.path}",
+)
+def test_each_operation_is_for_its_role_and_those_above(play: Play, route: Route) -> None:
+    """The roles of our own operations are those of the page, which tests/test_docs.py holds."""
+    if not route.own:
+        reads = route.method == "GET" or (route.method, route.path) in VENDOR_READS
+        assert route.role is (Role.VIEWER if reads else Role.OPERATOR)
+    play.play("assign A")
+    named = {
+        "account": ACCOUNT,
+        "cursor": "",
+        "index": "",
+        "sequence": 3,
+        "imei": A,
+        "upgrade": "x",
+    }
+    path = route.path.format(**named)
+    body = json.dumps({"accountName": ACCOUNT}).encode()
+    for role in Role:
+        login = play.world.add_login(ACCOUNT, role=role)
+        reply = play.world.ask(route.method, path, body=body, headers=login.headers)
+        refused = b"INVALID_ACCESS" in reply.body
+        assert refused is (role < (route.role or Role.VIEWER)), role
+        assert not refused or reply.status == (403 if route.own else 400)
 
 
 # --- replays -----------------------------------------------------------------------------------
@@ -296,7 +334,9 @@ def test_our_candidate_list_in_full(play: Play, login: Login) -> None:
 
 # path, body                                                          told on our path                          on a documented one
 BAD_LISTS: list[tuple[list[str], str, str]] = [
-    ([A, "x"],       "Invalid device id format",                     "Invalid device id format"),
+    ([A, "x"],       '"x" is not a 15-digit IMEI',                   "Invalid device id format"),
+    ([A, ""],        '"" is not a 15-digit IMEI',                    "Invalid device id format"),
+    ([A, "{0}%s"],   '"{0}%s" is not a 15-digit IMEI',               "Invalid device id format"),
     ([A, STRANGE],   f"{STRANGE} is not a device of the account",    "Device does not exist."),
     ([STRANGE, "x"], f"{STRANGE} is not a device of the account",    "Device does not exist."),
     ([],             "Device list is empty",                         "Device list is empty"),
@@ -316,6 +356,28 @@ def test_one_bad_candidate_and_nothing_is_changed(
         reply = login.post(path, {"deviceList": devices})
         assert error_of(reply) == (400, "INVALID_PARAMETER", documented)
     assert told(login.get(POOL + "/candidates"))["items"] == [{"imei": C}]
+
+
+# name in the body      v1    v2
+NAMED_ACCOUNTS: list[tuple[object, int, int]] = [
+    (ACCOUNT,              200, 200),
+    (None,                 200, 200),
+    ("0000123456-00002",   200, 400),
+    ("",                   200, 400),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "v1", "v2"), NAMED_ACCOUNTS)
+def test_a_list_of_v2_may_name_the_account_once_more(
+    login: Login, name: object, v1: int, v2: int
+) -> None:
+    for version, status in (("v1", v1), ("v2", v2)):
+        path = f"/api/fota/{version}/licenses/{ACCOUNT}/cancel"
+        reply = login.post(path, {"deviceList": [A], "accountName": name})
+        assert reply.status == status
+        if status == 400:
+            assert error_of(reply)[2] == ELSEWHERE
+    assert told(login.get(POOL + "/status"))["sequence"] == 2 + [v1, v2].count(200)
 
 
 # index      status  told
@@ -596,6 +658,19 @@ def test_an_upgrade_touches_no_other_upgrade(play: Play, login: Login) -> None:
     assert scheduled.count("scheduled") == 2
 
 
+def test_a_device_that_leaves_ends_its_upgrade(play: Play, login: Login) -> None:
+    play.play("assign ABC")
+    made = make_upgrade(login, A, B, C)
+    play.play("start AB; finish B; leave ABC")
+
+    stood = told(login.get(f"{UPGRADES}/{ACCOUNT}/upgrade/{made['id']}"))
+    assert [(item["status"], item["resultReason"]) for item in stood["deviceList"]] == [
+        ("UpgradeFailed", "Upgrade failed."),
+        ("Finished", "success"),
+        ("RequestFailed", "Upgrade cancelled."),
+    ]
+
+
 def test_an_upgrade_with_nobody_in_it(login: Login) -> None:
     made = make_upgrade(login, A, STRANGE)
     assert [item["resultReason"] for item in made["deviceList"]] == [
@@ -619,6 +694,8 @@ BAD_UPGRADES: list[tuple[str, str, object, str]] = [
     ("POST",   UPGRADES,                           {**GOOD, "startDate": "soon"},               "FotaPostUpgrades: invalid state date"),
     ("GET",    NOWHERE,                            b"",                                         "Invalid upgradeId"),
     ("PUT",    NOWHERE,                            {"type": "append", "deviceList": [A]},       "Invalid upgradeId"),
+    ("PUT",    NOWHERE,                            {"type": "append", "deviceList": [A], "accountName": "other"}, ELSEWHERE),
+    ("PUT",    NOWHERE,                            {"type": "append", "deviceList": [A], "accountName": 5}, "Input binding error"),
     ("DELETE", NOWHERE,                            b"",                                         "Invalid upgradeId"),
     ("GET",    f"{UPGRADES}/{ACCOUNT}/upgrade/xyz", b"",                                        "Invalid uuid"),
     ("PUT",    NOWHERE,                            {"type": "swap", "deviceList": [A]},         "type must be append or remove"),

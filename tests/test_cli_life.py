@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fotapool.model import Role
+from fotapool.wire import pool_life
 from script import IMEIS, Play
 from test_cli import Shell, shell
 from test_cli_remote import Asked
-from world import ACCOUNT, Clock, World, open_file
+from world import ACCOUNT, Clock, World, imeis, open_file
 
 __all__ = ["shell"]
 
@@ -70,9 +74,12 @@ def test_a_shrink_is_looked_at_and_then_done(shell: Shell, pool: Callable[[str],
 
 # arguments                                        code  told
 REFUSED = [
-    (["account", "resize", ACCOUNT, "-1"],           2, "-1"),
-    (["account", "resize", ACCOUNT, "1000000001"],   2, "use a number of licenses from 0 to 1000000000"),
+    (["account", "resize", ACCOUNT, "-1"],           2, "Error: -1: use a number of licenses from 0 to 1000000000"),
+    (["account", "resize", "--preview", ACCOUNT, "-5"], 2, "Error: -5: use a number of licenses from 0 to 1000000000"),
+    (["account", "resize", ACCOUNT, "1000000001"],   2, "Error: 1000000001: use a number of licenses from 0 to 1000000000"),
     (["account", "resize", ACCOUNT, "many"],         2, "Usage:"),
+    (["account", "resize", ACCOUNT, "5", "--prevew"], 2, "--prevew"),
+    (["account", "resize", ACCOUNT, "--prevew", "5"], 2, "--prevew"),
     (["account", "resize", "nobody", "5"],           3, "there is no account nobody"),
     (["account", "type", ACCOUNT, "EVNT"],           3, "The account has 9 licenses, 1 of them used; resize it to 0 first."),
     (["account", "type", ACCOUNT, "free"],           2, "Usage:"),
@@ -93,6 +100,70 @@ def test_refusals(
     assert out == ""
     assert told in err
     assert "Traceback" not in err
+    assert shell.json("account", "list")["accounts"][0]["total"] == 9
+
+
+@pytest.fixture
+def closed() -> Iterator[int]:
+    """A pipe that nobody reads any more."""
+    read, write = os.pipe()
+    os.close(read)
+    yield write
+    os.close(write)
+
+
+def carried_out(
+    shell: Shell,
+    *arguments: str,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
+) -> tuple[int, str]:
+    """A command in a process of its own: its code, and what it said on stderr."""
+    command = [sys.executable, "-m", "fotapool", *arguments, "--db", shell.db]
+    # With buffers, as most people run it: what cannot be written fails once more at the exit.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        command, stdout=stdout, stderr=stderr, env=buffered, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stderr or ""
+
+
+def test_a_change_is_made_though_nobody_reads_of_it(
+    shell: Shell, pool: Callable[[str], None], closed: int, tmp_path: Path
+) -> None:
+    pool("assign ABC")
+    resize = ("admin", "account", "resize", ACCOUNT)
+    file = tmp_path / "gone.csv"
+    file.write_text(f"{STRANGE}\n{A}\n")
+
+    assert carried_out(shell, *resize, "2", stdout=closed) == (141, "")
+    assert shell.json("account", "list")["accounts"][0]["total"] == 2
+    assert carried_out(shell, *resize, "1", stdout=closed, stderr=subprocess.STDOUT) == (141, "")
+    assert carried_out(shell, *resize, "0", stderr=closed) == (0, "")
+    remove = ("admin", "device", "remove", ACCOUNT, str(file))
+    assert carried_out(shell, *remove, stderr=closed) == (1, "")
+    assert carried_out(shell, "admin", "account", "list", "--help", stdout=closed) == (141, "")
+    assert carried_out(shell, *resize, "x", stderr=closed) == (2, "")
+    assert shell.json("account", "list")["accounts"][0]["total"] == 0
+    assert A not in [device["imei"] for device in shell.json("device", "list", ACCOUNT)["devices"]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is not on this machine")
+def test_a_change_is_made_though_there_is_no_room_to_tell_of_it(
+    shell: Shell, pool: Callable[[str], None]
+) -> None:
+    pool("assign ABC")
+    with Path("/dev/full").open("w") as full:
+        code, err = carried_out(
+            shell, "admin", "account", "resize", ACCOUNT, "2", stdout=full.fileno()
+        )
+
+    assert code == 3
+    assert err == (
+        "fotapool: the output could not be written: No space left on device; "
+        "a change that was asked for is made all the same\n"
+    )
+    assert shell.json("account", "list")["accounts"][0]["total"] == 2
 
 
 def test_an_account_without_a_pool_has_no_size(shell: Shell, pool: Callable[[str], None]) -> None:
@@ -130,15 +201,36 @@ def test_devices_leave(shell: Shell, pool: Callable[[str], None], tmp_path: Path
         f"account {ACCOUNT}: 1 devices left, 1 licenses freed, 1 devices unknown, 1 rows refused\n"
     )
     assert "line 4: 'x'" in err
+    assert f"{STRANGE} is no device of account {ACCOUNT}\n" in err
     assert A not in [device["imei"] for device in shell.json("device", "list", ACCOUNT)["devices"]]
     file.write_text(f"{C}\n")
     assert shell.json("device", "remove", ACCOUNT, str(file)) == {
         "account": ACCOUNT,
         "left": 1,
         "freed": 0,
-        "unknown": 0,
+        "unknown": [],
         "refused": [],
     }
+    # Unknown devices alone are refusals too.
+    file.write_text(f"{C}\n{STRANGE}\n{STRANGE}\n")
+    again = shell.json("device", "remove", ACCOUNT, str(file), code=1)
+    assert (again["left"], again["unknown"]) == (0, [C, STRANGE, STRANGE])
+
+
+def test_of_very_many_unknown_devices_the_first_are_named(
+    shell: Shell, pool: Callable[[str], None], tmp_path: Path
+) -> None:
+    pool("")
+    file = tmp_path / "gone.csv"
+    file.write_text("".join(f"{imei:015d}\n" for imei in imeis(52, first=1)))
+
+    out, err = shell("device", "remove", ACCOUNT, str(file), code=1)
+    assert "52 devices unknown" in out
+    assert err.splitlines() == [
+        *(f"{imei:015d} is no device of account {ACCOUNT}" for imei in imeis(50, first=1)),
+        "the first 50 of 52; --json lists all",
+    ]
+    assert len(shell.json("device", "remove", ACCOUNT, str(file), code=1)["unknown"]) == 52
 
 
 @pytest.fixture
@@ -172,4 +264,17 @@ def test_undo(served: Asked) -> None:
     assert (told["undone"], told["change"], told["used"]) == (6, 7, 2)
     assert told["items"] == [{"imei": B, "outcome": "taken_back", "by": None}]
     _, err = served("undo", ACCOUNT, "1", code=3)
-    assert "UNDO_IMPOSSIBLE" in err
+    assert "409 Conflict: UNDO_IMPOSSIBLE" in err
+
+
+def test_an_undo_of_very_many_devices_is_told_whole(
+    served: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_life, "VERDICTS_LISTED_MAX", 1)
+
+    told = json.loads(served("undo", ACCOUNT, "3", "--json", code=1)[0])
+    assert [(item["imei"], item["outcome"]) for item in told["items"]] == [
+        (A, "changed_since"),
+        (B, "changed_since"),
+        (C, "taken_back"),
+    ]

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from fotapool import (
-    AnswerError,
     ApiError,
     CandidateEdit,
     Client,
+    Conflict,
     ErrorException,
     Forbidden,
     Outcome,
@@ -63,7 +63,7 @@ def test_a_pool_is_shrunk_and_the_shrink_taken_back(play: Play, client: Client) 
     assert told(dry.verdicts) == told(made.verdicts) == expected
     assert (made.total, made.used, made.free, made.overhang) == (0, 1, 0, 1)
     assert (made.change, made.verb, made.has_more, made.replayed) == (7, "resize", False, False)
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(Conflict) as caught:
         client.pool.resize(ACCOUNT, 5, if_sequence=dry.sequence)
     assert caught.value.error_code == "PRECONDITION_FAILED"
 
@@ -87,9 +87,12 @@ def test_an_undo_that_comes_too_late_says_by_which_change(play: Play, client: Cl
     (late, taken) = client.pool.undo(ACCOUNT, 3).verdicts
     assert (late.outcome, late.by, late.ok) == (Outcome.CHANGED_SINCE, 4, False)
     assert (taken.outcome, taken.by, taken.ok) == (Outcome.TAKEN_BACK, None, True)
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(Conflict) as caught:
         client.pool.undo(ACCOUNT, 1)
-    assert (caught.value.response_code, caught.value.error_code) == (409, "UNDO_IMPOSSIBLE")
+    assert str(caught.value) == (
+        "409 Conflict: UNDO_IMPOSSIBLE: Change 1 is a create_account; only assign, remove, resize "
+        "and their undos can be undone."
+    )
 
 
 def test_a_dry_run_of_many_is_gathered_page_by_page(

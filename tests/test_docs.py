@@ -17,6 +17,7 @@ from typing import Any
 import click
 import pytest
 
+from fotapool.api.routes import POOL, ROUTES
 from fotapool.auth import FAILED_LOGINS_MAX, LOCK_MS, SESSION_IDLE_MS, TOKEN_LIFE_MS
 from fotapool.bulk import RowProblem
 from fotapool.cli import _options
@@ -117,6 +118,7 @@ def test_the_exit_codes_are_the_ones_listed() -> None:
         _options.COULD_NOT,
         _options.UNSOUND,
         _options.INTERRUPTED,
+        _options.UNREAD,
     ]
 
 
@@ -158,6 +160,28 @@ def test_the_error_table_is_the_error_table() -> None:
     assert {(status, code) for status, code, _ in told} == {
         (row.status, row.code) for row in ERRORS.values()
     }
+
+
+def test_the_table_of_our_own_operations_is_the_routes(small_world: World) -> None:
+    """With the role that each needs, and a body that it takes."""
+    rows = table("docs/reference/protocol.md", "Operation | Role")
+    routes = [route for route in ROUTES if route.own]
+    assert routes[0].role is not None
+    assert [(row[0], row[1].partition(";")[0]) for row in rows] == [
+        (f"{route.method} {route.path.removeprefix(POOL)}".strip(), route.role and route.role.word)
+        for route in routes
+    ]
+    play = Play(small_world, name=ACCOUNT)
+    play.play("assign A; resize 8")
+    login = small_world.add_login(role=Role.ADMIN)
+    device = f"{IMEIS['A']:015d}"
+    for (operation, _, body, _), route in zip(rows, routes, strict=True):
+        path = route.path.format(account=ACCOUNT, sequence=3, imei=device)
+        asked = body.replace("[…]", f'["{device}"]').replace(": n}", ": 3}").encode()
+        query = "sequence=3" if operation == "GET /as-of" else ""
+        raw = b"" if asked.startswith(b"none") else asked
+        reply = small_world.ask(route.method, path, body=raw, query=query, headers=login.headers)
+        assert reply.status == 200, (operation, reply.body)
 
 
 def test_the_numbers_of_outcomes_and_verbs_are_published() -> None:

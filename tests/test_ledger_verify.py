@@ -18,9 +18,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fotapool.ledger.chain import seal
+from fotapool.ledger.replay import Books
 from fotapool.ledger.verify import FINDINGS_MAX, Report, verify
-from fotapool.model import AccountKey, Checkpoint, StoreDamaged, StoreUnusable, Verb
+from fotapool.model import (
+    AccountKey,
+    Change,
+    Checkpoint,
+    DeviceList,
+    Outcome,
+    StoreDamaged,
+    StoreUnusable,
+    Totals,
+    Verb,
+)
 from fotapool.store import SqliteStore, opened_reader
+from script import IMEIS, Play, verdicts
 from world import ACCOUNT, Clock, World, imeis
 
 DEVICES = imeis(40)
@@ -195,6 +207,45 @@ def test_a_device_granted_twice_is_found_also_where_memory_is_short(small_world:
     for devices_max in (1, 3, 5, 10, 2_000_000):
         report = report_of(small_world, account, devices_max=devices_max)
         assert (7, "outcomes", None) in found(report), devices_max
+
+
+# What a shrink left waiting, and the verdicts that tell of it: the last change of a script, as it is
+# and as it might be forged with totals that fit.
+# played                                                        is                      forged               totals
+WAITING = [
+    ("assign ABC; schedule A; start A; resize 2; finish A",     "A finished_and_taken", "A finished",           (2, 3, 1)),
+    ("assign ABC; schedule A; start A; resize 2; fail A",       "A failed_and_taken",   "A failed",             (2, 3, 1)),
+    ("assign ABC; schedule AB; start AB; resize 2; finish B",   "B finished",           "B finished_and_taken", (2, 2, 0)),
+    ("assign ABC; schedule AB; start AB; resize 2; fail B",     "B failed",             "B failed_and_taken",   (2, 2, 0)),
+    ("assign ABC; schedule AB; start AB; resize 1; resize 2",   "B released",           "A released",           (2, 3, 1)),
+    ("assign ABC; schedule AB; start AB; resize 1; resize 2",   "B released",           "",                     (2, 3, 1)),
+    ("assign ABC; schedule AB; start AB; resize 1; undo 6",     "A released, B released", "A released",         (9, 3, 0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "told", "forged", "totals"), WAITING)
+def test_a_verdict_on_what_waits_that_is_not_true_is_found(
+    small_world: World, script: str, told: str, forged: str, totals: tuple[int, int, int]
+) -> None:
+    play = Play(small_world)
+    play.play(script)
+    changes = small_world.store.read(lambda snapshot: snapshot.changes(play.account, 0, 99))
+    assert verdicts(changes[-1]) == told
+    words = [verdict.split() for verdict in forged.split(", ") if verdict]
+    other = replace(
+        changes[-1],
+        devices=DeviceList.of([IMEIS[letter] for letter, _ in words]),
+        outcomes=bytes(Outcome[word.upper()] for _, word in words),
+        totals=Totals(*totals),
+    )
+
+    def sound(last: Change) -> bool:
+        books = Books()
+        assert all(books.adds_up(made) and books.apply(made) for made in changes[:-1])
+        return books.adds_up(last) and books.apply(last)
+
+    assert sound(changes[-1])
+    assert not sound(other)
 
 
 def test_two_rows_that_were_swapped(small_world: World) -> None:

@@ -447,6 +447,8 @@ NAMED: dict[str, int | str] = {
     "total": 9,
     "used": 4,
     "before": 3,
+    "made": 2,
+    "item": "x",
 }
 """Whatever a message may name."""
 

@@ -81,7 +81,7 @@ def make_change(verb: Verb, items: list[list[str]]) -> Change:
 @golden("listing")
 def test_a_candidate_list_is_read(case: dict[str, Any]) -> None:
     for version in (v1, v2):
-        items, listing = version.read_listing(case["body"].encode(), 10)
+        items, listing = version.read_listing(case["body"].encode(), ACCOUNT, 10)
         assert (items, listing) == (case["items"], Listing[case["listing"]])
 
 
@@ -167,28 +167,28 @@ def test_how_far_an_upgrade_is_as_a_whole(steps: set[Step], status: str) -> None
     assert v1_upgrades.upgrade_status(steps) == status
 
 
-# what is read                                                        the refusal
+# what is read                                                                 the refusal
 REFUSED = [
-    (lambda: v1.read_listing(b'{"deviceList": ["1"], "type": "add"}', 9),    "LIST_TYPE_INVALID"),
-    (lambda: v1.read_listing(b'{"deviceList": ["1"], "type": "Append"}', 9), "LIST_TYPE_INVALID"),
-    (lambda: v1.read_listing(b'{"deviceList": ["1"], "type": 1}', 9),        "BODY_UNREADABLE"),
-    (lambda: v1.read_listing(b'{"deviceList": []}', 9),                      "DEVICE_LIST_EMPTY"),
-    (lambda: v1.read_listing(b'{"type": "append"}', 9),                      "DEVICE_LIST_EMPTY"),
-    (lambda: v1.read_listing(b'{"deviceList": ["1", "2"]}', 1),              "DEVICE_LIST_TOO_LONG"),
-    (lambda: v1.read_listing(b"", 9),                                        "BODY_UNREADABLE"),
-    (lambda: v2.read_index("x"),                                             "INDEX_INVALID"),
-    (lambda: v2.read_index("-1"),                                            "INDEX_INVALID"),
-    (lambda: v2.read_index("1.0"),                                           "INDEX_INVALID"),
-    (lambda: v2.read_index("²"),                                             "INDEX_INVALID"),
-    (lambda: v2.read_index("1" * 19),                                        "INDEX_TOO_HIGH"),
-    (lambda: v1_upgrades.read_upgrade_id("x"),                               "UPGRADE_ID_INVALID"),
-    (lambda: v1_upgrades.read_upgrade(b"{}", b"", 9),                        "DEVICE_LIST_EMPTY"),
-    (lambda: v1_upgrades.read_upgrade(b'{"deviceList": ["1"]}', b"", 9),     "START_DATE_INVALID"),
+    (lambda: v1.read_listing(b'{"deviceList": ["1"], "type": "add"}', ACCOUNT, 9),    "LIST_TYPE_INVALID"),
+    (lambda: v1.read_listing(b'{"deviceList": ["1"], "type": "Append"}', ACCOUNT, 9), "LIST_TYPE_INVALID"),
+    (lambda: v1.read_listing(b'{"deviceList": ["1"], "type": 1}', ACCOUNT, 9),        "BODY_UNREADABLE"),
+    (lambda: v1.read_listing(b'{"deviceList": []}', ACCOUNT, 9),                      "DEVICE_LIST_EMPTY"),
+    (lambda: v1.read_listing(b'{"type": "append"}', ACCOUNT, 9),                      "DEVICE_LIST_EMPTY"),
+    (lambda: v1.read_listing(b'{"deviceList": ["1", "2"]}', ACCOUNT, 1),              "DEVICE_LIST_TOO_LONG"),
+    (lambda: v1.read_listing(b"", ACCOUNT, 9),                                        "BODY_UNREADABLE"),
+    (lambda: v2.read_index("x"),                                                      "INDEX_INVALID"),
+    (lambda: v2.read_index("-1"),                                                     "INDEX_INVALID"),
+    (lambda: v2.read_index("1.0"),                                                    "INDEX_INVALID"),
+    (lambda: v2.read_index("²"),                                                      "INDEX_INVALID"),
+    (lambda: v2.read_index("1" * 19),                                                 "INDEX_TOO_HIGH"),
+    (lambda: v1_upgrades.read_upgrade_id("x"),                                        "UPGRADE_ID_INVALID"),
+    (lambda: v1_upgrades.read_upgrade(b"{}", b"", 9),                                 "DEVICE_LIST_EMPTY"),
+    (lambda: v1_upgrades.read_upgrade(b'{"deviceList": ["1"]}', b"", 9),              "START_DATE_INVALID"),
     (lambda: v1_upgrades.read_upgrade(b'{"deviceList": ["1"], "startDate": "2020-13-01"}', b"", 9), "START_DATE_INVALID"),
     (lambda: v1_upgrades.read_upgrade(b'{"deviceList": ["1"], "startDate": 5}', b"", 9), "BODY_UNREADABLE"),
-    (lambda: v1_upgrades.read_step(b'{"deviceList": ["1"]}', 9),             "PARAMETER_INVALID"),
-    (lambda: v1_upgrades.read_step(b'{"deviceList": ["1"], "type": "x"}', 9), "PARAMETER_INVALID"),
-    (lambda: v1_upgrades.read_step(b'{"type": "append"}', 9),                "DEVICE_LIST_EMPTY"),
+    (lambda: v1_upgrades.read_step(b'{"deviceList": ["1"]}', ACCOUNT, 9),             "PARAMETER_INVALID"),
+    (lambda: v1_upgrades.read_step(b'{"deviceList": ["1"], "type": "x"}', ACCOUNT, 9), "PARAMETER_INVALID"),
+    (lambda: v1_upgrades.read_step(b'{"type": "append"}', ACCOUNT, 9),                "DEVICE_LIST_EMPTY"),
 ]  # fmt: skip
 
 

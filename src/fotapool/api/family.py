@@ -41,7 +41,9 @@ NAMED_DEVICES_MAX = 1000
 class Lists(Protocol):
     """What a wire version with candidate lists offers the server."""
 
-    def read_listing(self, body: bytes, items_max: int) -> tuple[list[str], Listing]: ...
+    def read_listing(
+        self, body: bytes, account: str, items_max: int
+    ) -> tuple[list[str], Listing]: ...
     def read_index(self, text: str | None) -> int: ...
     def write_listed(self, page: CandidatePage) -> bytes: ...
     def write_candidate_page(self, page: CandidatePage) -> bytes: ...
@@ -69,7 +71,7 @@ def create_list(version: Lists) -> Callable[[Api, Call], Pending]:
 
     def operation(api: Api, call: Call) -> Pending:
         identity, account = api.authorize(call)
-        items, listing = version.read_listing(call.request.body, call.items_max)
+        items, listing = version.read_listing(call.request.body, account.name, call.items_max)
         command = _command(call, identity, account, Verb.CANDIDATES, items)
         return _pending(api, replace(command, listing=listing, render=write), write)
 
@@ -144,7 +146,7 @@ def named_devices(api: Api, call: Call) -> Reply:
 def create_upgrade(api: Api, call: Call) -> Pending:
     """Schedule an upgrade of some devices. The account stands in the body."""
     body = call.request.body
-    identity, account = api.authorize(call, lambda: family.account_name_of(body))
+    identity, account = api.authorize(call, lambda: v1_upgrades.read_account(body))
     upgrade_id = UUID(bytes=call.request.id, version=4).bytes
     plan, items = v1_upgrades.read_upgrade(body, upgrade_id, call.items_max)
     command = _command(call, identity, account, Verb.SCHEDULE, items)
@@ -168,7 +170,7 @@ def change_upgrade(api: Api, call: Call) -> Pending:
     """Add devices to an upgrade, or take them out of it."""
     identity, account = api.authorize(call)
     upgrade_id = _upgrade_id(call)
-    verb, items = v1_upgrades.read_step(call.request.body, call.items_max)
+    verb, items = v1_upgrades.read_step(call.request.body, account.name, call.items_max)
     api.registry.upgrade(account, upgrade_id)
     command = _command(call, identity, account, verb, items)
     return _pending(

@@ -12,7 +12,17 @@ from collections.abc import Sequence
 
 import click
 
-from fotapool.cli._options import COULD_NOT, DONE, INTERRUPTED, USAGE
+from fotapool.cli._options import (
+    COULD_NOT,
+    DONE,
+    INTERRUPTED,
+    UNREAD,
+    USAGE,
+    OutputUnread,
+    heard_or_not,
+    note,
+    told_if_lost,
+)
 from fotapool.cli.admin import admin
 from fotapool.cli.demo import demo
 from fotapool.cli.remote import as_of, history, refusals, undo
@@ -24,6 +34,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigurationError, USAGE),
     (click.Abort, INTERRUPTED),
     (KeyboardInterrupt, INTERRUPTED),
+    (OutputUnread, UNREAD),
 )
 """What an error means to a script; any other is COULD_NOT."""
 
@@ -32,7 +43,7 @@ TRACEBACK = "FOTAPOOL_TRACEBACK"
 EPILOG = """\
 \b
 Exit codes: 0 done, 1 some devices refused, 2 usage, 3 could not, 4 a ledger is not sound,
-130 interrupted.
+130 interrupted, 141 nobody read the output.
 Every option is also an environment variable: --log-format is FOTAPOOL_LOG_FORMAT.
 """
 
@@ -55,8 +66,9 @@ cli.add_command(undo)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; whatever goes wrong is one line on stderr."""
     try:
-        code = cli.main(arguments, prog_name="fotapool", standalone_mode=False)
-        sys.stdout.flush()
+        code = _run(arguments)
+        with told_if_lost():
+            sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get(TRACEBACK):
             raise
@@ -64,15 +76,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def _run(arguments: Sequence[str] | None) -> object:
+    try:
+        return cli.main(arguments, prog_name="fotapool", standalone_mode=False)
+    except SystemExit:
+        # So click ends where the reader of `--help` has gone, and in no other case.
+        with told_if_lost():
+            raise BrokenPipeError from None
+
+
 def _tell(error: BaseException) -> int:
     """Say what went wrong; gives the exit code that it means."""
     if isinstance(error, click.ClickException):
-        error.show()
-    elif isinstance(error, BrokenPipeError):
-        # The reader of our output has gone; what is left in the buffer must not raise again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    else:
-        click.echo(f"fotapool: {_message(error)}", err=True)
+        with heard_or_not():
+            error.show()
+    elif not isinstance(error, OutputUnread):
+        note(f"fotapool: {_message(error)}")
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), COULD_NOT)
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import functools
 import getpass
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import click
 import msgspec
 
-from fotapool.model import AccountKey, ConfigurationError, NotFound
+from fotapool.model import AccountKey, ConfigurationError, FotapoolError, NotFound
 
 if TYPE_CHECKING:
     from fotapool.store import GroupedStore, Reader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DONE, SOME_REFUSED, USAGE, COULD_NOT, UNSOUND, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, SOME_REFUSED, USAGE, COULD_NOT, UNSOUND, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 130, 141
 """Exit codes (docs/reference/cli.md)."""
 
 PREFIX = "FOTAPOOL_"
@@ -69,9 +70,44 @@ def output_options(command: F) -> F:
     return output(short(cast(F, told)))
 
 
+class OutputLost(FotapoolError):
+    """A result could not be printed. Whatever it tells of is done, as results come last."""
+
+
+class OutputUnread(OutputLost):
+    """Whoever read the output has gone, as `| head` does."""
+
+
+def emit(text: str | bytes) -> None:
+    """Print a result, or a line of one. Raises OutputLost."""
+    with told_if_lost():
+        click.echo(text)
+
+
+@contextmanager
+def told_if_lost() -> Iterator[None]:
+    """What is printed inside may fail to be. Raises OutputLost."""
+    try:
+        yield
+    except OSError as error:
+        silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise OutputUnread("nobody reads the output any more") from error
+        raise OutputLost(
+            f"the output could not be written: {error.strerror or error}; "
+            "a change that was asked for is made all the same"
+        ) from error
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is left in a stream's buffer go nowhere: it must not fail again at the exit."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def emit_json(result: Mapping[str, object]) -> None:
     """Print a result as one JSON object."""
-    click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    emit(msgspec.json.format(msgspec.json.encode(result), indent=2))
 
 
 def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -86,7 +122,7 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(line, widths, numeric, strict=True)
         )
-        click.echo("  ".join(cells).rstrip())
+        emit("  ".join(cells).rstrip())
 
 
 def _cell(value: object) -> str:
@@ -97,7 +133,17 @@ def _cell(value: object) -> str:
 
 def note(message: str) -> None:
     """A word to people, apart from results."""
-    click.echo(message, err=True)
+    with heard_or_not():
+        click.echo(message, err=True)
+
+
+@contextmanager
+def heard_or_not() -> Iterator[None]:
+    """What is said inside on stderr may be heard by nobody; that stops no work."""
+    try:
+        yield
+    except OSError:
+        silence(sys.stderr)
 
 
 @contextmanager

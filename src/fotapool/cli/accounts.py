@@ -11,6 +11,7 @@ from fotapool.cli._options import (
     actor,
     clock,
     db_option,
+    emit,
     emit_json,
     emit_table,
     find_account,
@@ -77,7 +78,7 @@ def create_account(name: str, licenses: int, purchase_type: str, db: str, json: 
             {"account": name, "purchase_type": purchase_type, "total": made.totals.total, "used": 0}
         )
     else:
-        click.echo(f"account {name} has {made.totals.total:,} licenses ({purchase_type})")
+        emit(f"account {name} has {made.totals.total:,} licenses ({purchase_type})")
 
 
 @account.command("list")
@@ -112,7 +113,8 @@ def _describe_account(key: AccountKey, row: Account) -> dict[str, object]:
     }
 
 
-@account.command("resize")
+# A number below zero is a wrong number, and no option that nobody knows.
+@account.command("resize", context_settings={"ignore_unknown_options": True})
 @click.argument("account")
 @click.argument("licenses", type=int)
 @option("--preview", is_flag=True, help="Tell who would lose a license, and change nothing.")
@@ -134,7 +136,7 @@ def resize_account(account: str, licenses: int, *, preview: bool, db: str, json:
         emit_json(_describe_resize(made, preview=preview))
         return
     for item, number in zip(made.devices.items, made.outcomes, strict=True):
-        click.echo(f"{item}  {Outcome(number).word:<17}  {ALTERED_SHOWN[Outcome(number)]}")
+        emit(f"{item}  {Outcome(number).word:<17}  {ALTERED_SHOWN[Outcome(number)]}")
     totals = made.totals
     state = "would have" if preview else "has"
     waiting = f", {totals.overhang:,} of them wait for upgrades to end" if totals.overhang else ""
@@ -209,7 +211,7 @@ def _change_account(account: str, verb: Verb, db: str, *, json: bool, **more: An
         emit_json(told | {"change": made.sequence})
     else:
         state = "active" if row.active else "inactive"
-        click.echo(
+        emit(
             f"account {account}: {state}, policy {row.policy.value}, type {row.purchase_type.value}"
         )
 

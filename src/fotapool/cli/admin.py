@@ -15,6 +15,7 @@ import click
 from fotapool.cli._options import (
     clock,
     db_option,
+    emit,
     emit_json,
     emit_table,
     note,
@@ -59,7 +60,8 @@ admin.add_command(make_signing_key)
     "--role",
     type=click.Choice([role.word for role in Role]),
     default=Role.OPERATOR.word,
-    help="viewer reads, operator also assigns and removes, admin also manages the pool.",
+    help="viewer reads, operator also assigns, removes and tells of upgrades, admin also resizes "
+    "the pool and manages its devices.",
 )
 @option("--name", help="What to call it in lists and in the ledger.", show_default="made up")
 @db_option()
@@ -158,7 +160,7 @@ def _emit_secrets(secrets: Secrets, *, json: bool) -> None:
         emit_json(shown)
         return
     for label, value in shown.items():
-        click.echo(f"{label:<13}  {value}")
+        emit(f"{label:<13}  {value}")
     note("Keep them now: they are not stored and cannot be shown again.")
 
 
@@ -166,4 +168,4 @@ def _emit_state(name: str, state: str, json: bool) -> None:
     if json:
         emit_json({"name": name, "state": state})
     else:
-        click.echo(f"credential {name} {state}")
+        emit(f"credential {name} {state}")

@@ -25,6 +25,7 @@ from fotapool.cli._options import (
     actor,
     clock,
     db_option,
+    emit,
     emit_json,
     note,
     option,
@@ -272,7 +273,7 @@ def _print_report(report: _Report, folder: Path, scene: _Scene, once: bool) -> N
         f"data      {scene.db}",
     ]
     lines += [] if once else _next_steps(scene, report.to_try)
-    click.echo("\n".join(lines))
+    emit("\n".join(lines))
 
 
 def _counted(label: str, count: int, remark: str = "") -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from fotapool.cli._options import (
     actor,
     clock,
     db_option,
+    emit,
     emit_json,
     emit_table,
     find_account,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 IMPORT_DEVICES_MAX = 10_000
 """Devices in one change of an import (docs/reference/protocol.md R9)."""
 PROGRESS_EVERY_S = 2.0
+UNKNOWN_SHOWN_MAX = 50
 
 
 @click.group()
@@ -79,7 +81,7 @@ def import_devices(account: str, file: str, db: str, json: bool) -> int:
             }
         )
     else:
-        click.echo(
+        emit(
             f"account {account}: {registered:,} devices registered, {already:,} already there, "
             f"{len(refused):,} rows refused"
         )
@@ -115,7 +117,7 @@ def remove_devices(account: str, file: str, db: str, json: bool) -> int:
         changes = list(_carry_out(store, key, Verb.UNREGISTER, imeis))
     freed = sum(change.count(Outcome.LEFT_AND_FREED) for change in changes)
     left = freed + sum(change.count(Outcome.LEFT) for change in changes)
-    unknown = len(imeis) - left
+    unknown = list(_with_verdict(changes, Outcome.UNKNOWN_DEVICE))
     if json:
         emit_json(
             {
@@ -127,11 +129,22 @@ def remove_devices(account: str, file: str, db: str, json: bool) -> int:
             }
         )
     else:
-        click.echo(
+        for item in unknown[:UNKNOWN_SHOWN_MAX]:
+            note(f"{item} is no device of account {account}")
+        if len(unknown) > UNKNOWN_SHOWN_MAX:
+            note(f"the first {UNKNOWN_SHOWN_MAX} of {len(unknown):,}; --json lists all")
+        emit(
             f"account {account}: {left:,} devices left, {freed:,} licenses freed, "
-            f"{unknown:,} devices unknown, {len(refused):,} rows refused"
+            f"{len(unknown):,} devices unknown, {len(refused):,} rows refused"
         )
     return SOME_REFUSED if refused or unknown else DONE
+
+
+def _with_verdict(changes: Iterable[Change], outcome: Outcome) -> Iterator[str]:
+    for change in changes:
+        for item, number in zip(change.devices.items, change.outcomes, strict=True):
+            if number == outcome:
+                yield item
 
 
 @device.command("list")

@@ -18,6 +18,7 @@ from fotapool.cli._options import (
     UNSOUND,
     clock,
     db_option,
+    emit,
     emit_json,
     find_account,
     note,
@@ -196,21 +197,21 @@ def _describe_finding(finding: Finding) -> dict[str, Any]:
 
 def _print(told: Mapping[str, Any]) -> None:
     if told["damage"]:
-        click.echo(f"database: damaged: {told['damage']}")
+        emit(f"database: damaged: {told['damage']}")
     for name in told["missing_accounts"]:
-        click.echo(f"account {name}: missing, but the checkpoint names it")
+        emit(f"account {name}: missing, but the checkpoint names it")
     for number in told["unnamed_accounts"]:
-        click.echo(f"account number {number}: its rows are there, but its name is not")
+        emit(f"account number {number}: its rows are there, but its name is not")
     for report in told["accounts"]:
         state = "sound" if report["sound"] else f"WRONG from change {report['first_wrong_change']}"
-        click.echo(
+        emit(
             f"account {report['account']}: {state}; {report['changes']:,} changes, "
             f"{report['verdicts']:,} verdicts, hash {report['hash'][:16]}…"
         )
         for finding in report["findings"]:
             about = f", device {finding['imei']}" if finding["imei"] else ""
             detail = f" ({finding['detail']})" if finding["detail"] else ""
-            click.echo(f"  change {finding['change']}{about}: {finding['message']}{detail}")
+            emit(f"  change {finding['change']}{about}: {finding['message']}{detail}")
     for name in told["unchecked_accounts"]:
         note(f"account {name}: the checkpoint does not name it, so a tail cut there goes unseen")
     note(
@@ -251,7 +252,7 @@ def make_checkpoint(
             lambda snapshot: [(named, snapshot.account(named.id)) for named in accounts]
         )
     checkpoints = [Checkpoint(named.name, row.sequence, row.head) for named, row in positions]
-    click.echo(write_checkpoints(checkpoints, clock(), partial(sign, key)))
+    emit(write_checkpoints(checkpoints, clock(), partial(sign, key)))
 
 
 @click.command("signing-key")
@@ -281,7 +282,7 @@ def make_signing_key(file: str, json: bool) -> None:
     if json:
         emit_json({"private_key": str(path), "public_key": str(public_path)})
     else:
-        click.echo(f"private key {path}, public key {public_path}")
+        emit(f"private key {path}, public key {public_path}")
 
 
 def _read_file(name: str) -> bytes:

@@ -15,6 +15,7 @@ import click
 from fotapool.cli._options import (
     DONE,
     SOME_REFUSED,
+    emit,
     emit_json,
     emit_table,
     note,
@@ -235,9 +236,9 @@ def as_of(
         return
     moment = "" if stood.at is None else f" of {_time(stood.at)}"
     note(f"as change {stood.sequence}{moment} left it: {stood.used:,} of {stood.total:,} used")
-    click.echo(f"{'IMEI':<15}  SINCE")
+    emit(f"{'IMEI':<15}  SINCE")
     for imei, text in rows:
-        click.echo(f"{imei}  {text}")
+        emit(f"{imei}  {text}")
     if 0 < limit < stood.used:
         note(f"the first {limit:,} of {stood.used:,}; --limit 0 lists all")
 

@@ -19,6 +19,7 @@ from fotapool.cli._options import (
     F,
     clock,
     db_option,
+    emit,
     emit_json,
     emit_table,
     note,
@@ -142,7 +143,7 @@ def _announce(url: str, db: str, has_accounts: bool, settings: Settings, json: b
     if json:
         emit_json({"url": url, "db": shown_url(db)})
     else:
-        click.echo(f"listening on {url} with {shown_url(db)}; Ctrl-C stops it")
+        emit(f"listening on {url} with {shown_url(db)}; Ctrl-C stops it")
 
 
 def _hint(db: str) -> str:

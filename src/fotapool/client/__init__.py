@@ -20,6 +20,7 @@ from fotapool.client.devices import DevicesController, UpgradesController
 from fotapool.client.errors import (
     AnswerError,
     ApiError,
+    Conflict,
     ConnectionFailed,
     ErrorException,
     Forbidden,
@@ -68,6 +69,7 @@ __all__ = [
     "ChangeSummary",
     "Client",
     "ClockHealth",
+    "Conflict",
     "ConnectionFailed",
     "DevicesController",
     "DryRun",

@@ -10,6 +10,7 @@ FotapoolError
         ├── Unauthorized          401
         ├── Forbidden             403
         ├── MissingPath           404
+        ├── Conflict              409, 412: not as things stand
         ├── TooManyRequests       429
         ├── ServerError           5xx
         └── UnexpectedAnswer      any other status, or a good one that cannot be read
@@ -117,6 +118,16 @@ class MissingPath(AnswerError):
     reason = "Not found"
 
 
+class Conflict(AnswerError):
+    """409, 412: the account stands otherwise than the request needs. Nothing was done.
+
+    `error_code` says why: PRECONDITION_FAILED where `if_sequence` is no longer the last change,
+    UNDO_IMPOSSIBLE, RESIZED_SINCE or MORE_USED for an undo, EVENT_ONLY for a resize.
+    """
+
+    reason = "Conflict"
+
+
 class TooManyRequests(AnswerError):
     """429: slower, please."""
 
@@ -140,6 +151,8 @@ _BY_STATUS: dict[int, type[AnswerError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: MissingPath,
+    409: Conflict,
+    412: Conflict,
     429: TooManyRequests,
 }
 

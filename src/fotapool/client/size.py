@@ -41,7 +41,8 @@ class SizeOperations(OwnOperations):
     ) -> PoolChange:
         """Set the number of licenses (role admin). The verdicts name who loses one, and why.
 
-        The first 1,000 of them; with `has_more`, `change` gives them all. Raises ApiError.
+        The first 1,000 of them; with `has_more`, `change` gives them all. Raises ApiError;
+        Conflict where the account has moved on from `if_sequence`, or pays per event.
         """
         body = write_member("total", total)
         return self._change(account, "resize", body, if_sequence, idempotency_key)
@@ -50,7 +51,7 @@ class SizeOperations(OwnOperations):
         """Who would lose a license, all of them. Nothing is changed. Raises ApiError.
 
         Of very many each 1,000 is a request, and each as costly as the first; should the account
-        move on between two, ErrorException is raised with PRECONDITION_FAILED.
+        move on between two, Conflict is raised with PRECONDITION_FAILED.
         """
         return self._dry_run(account, "resize", write_member("total", total))
 
@@ -65,7 +66,7 @@ class SizeOperations(OwnOperations):
         """Take back what still stands of an assign, remove, resize or undo.
 
         A verdict with `by` names the later change that altered the device. Verdicts as for
-        `resize`. Raises ApiError.
+        `resize`. Raises ApiError; Conflict where the change cannot be undone, or no longer.
         """
         body = write_member("change", change)
         return self._change(account, "undo", body, if_sequence, idempotency_key)

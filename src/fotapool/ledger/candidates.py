@@ -19,9 +19,9 @@ def edit(pool: Pool, command: Command, sequence: int) -> Verdict:
 
     Whether a device has a license does not matter; a repeated one keeps its first place.
     """
-    for imei in command.devices.imeis:
+    for item, imei in zip(command.devices.items, command.devices.imeis, strict=True):
         if imei == MALFORMED_IMEI:
-            return Refused(Refusal.DEVICE_ID_INVALID)
+            return Refused(Refusal.DEVICE_ID_INVALID, item=item)
         if imei in pool.unknown:
             return Refused(Refusal.DEVICE_NOT_REGISTERED, imei=imei_text(imei))
     if command.listing is None:

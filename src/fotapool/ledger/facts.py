@@ -12,15 +12,15 @@ from fotapool.ledger.rules import settled_before
 from fotapool.ledger.store import Snapshot
 from fotapool.ledger.undo import altered, undone_by
 from fotapool.model import (
-    GAINED,
-    LOST,
     PENDED,
     Account,
     AccountKey,
     Change,
+    ChangeFilter,
     Command,
     Facts,
     KeyUse,
+    Outcome,
     Refusal,
     Refused,
     ShrinkFacts,
@@ -32,6 +32,8 @@ from fotapool.model import (
 T = TypeVar("T")
 
 DEVICES_AT_ONCE = 10_000
+CHANGES_EXAMINED_MAX = 1000
+"""Changes that an undo looks at for what no row indexes."""
 
 
 def gather(
@@ -126,31 +128,52 @@ def _gather_undone(snapshot: Snapshot, account: Account, key: AccountKey, sequen
     if not found or found[0].sequence != sequence:
         raise Refused(Refusal.CHANGE_UNKNOWN, sequence=sequence)
     change = found[0]
-    imeis = [imei for imei, _ in altered(change, change.devices.imeis)]
-    changed_by = dict(_changed_by(snapshot, account.id, change))
+    devices = dict(altered(change, change.devices.imeis))
+    facts = _about_many(snapshot, account, list(devices))
+    changed_by = dict(_altered_after(snapshot, account.id, change))
+    released = {imei for imei, was in devices.items() if was in PENDED}
+    released.difference_update(changed_by, facts.pending)
+    changed_by.update(_released_by(snapshot, key, account.sequence, change, released))
     entries = snapshot.entries_of(key, sorted({*changed_by.values(), max(1, sequence - 1)}))
     undoings = {
         number
         for number, entry in entries.items()
         if (undone := undone_by(entry)) is not None and undone.sequence == sequence
     }
-    facts = _about_many(snapshot, account, imeis)
     before = entries[max(1, sequence - 1)].totals.total
     return replace(
         facts, undone=UndoneFacts(change, before, changed_by, undoings=frozenset(undoings))
     )
 
 
-def _changed_by(snapshot: Snapshot, account_id: int, change: Change) -> Iterator[tuple[int, int]]:
-    """Devices that no longer stand as a change left them, each with the change that was next."""
-    devices = list(altered(change, change.devices.imeis))
+def _altered_after(
+    snapshot: Snapshot, account_id: int, change: Change
+) -> Iterator[tuple[int, int]]:
+    """Devices whose license came or went after a change, each with the last that did so."""
+    devices = [imei for imei, _ in altered(change, change.devices.imeis)]
     for some in _batches(devices):
-        granted = [imei for imei, outcome in some if outcome in GAINED]
-        taken = [imei for imei, outcome in some if outcome in LOST]
-        pended = [imei for imei, outcome in some if outcome in PENDED]
-        yield from snapshot.ended_of(account_id, granted, change.sequence).items()
-        yield from snapshot.granted_after(account_id, taken, change.sequence).items()
-        yield from snapshot.ended_after(account_id, pended, change.sequence).items()
+        yield from snapshot.altered_after(account_id, some, change.sequence).items()
+
+
+def _released_by(
+    snapshot: Snapshot, key: AccountKey, last: int, change: Change, released: set[int]
+) -> Iterator[tuple[int, int]]:
+    """Devices that wait no longer to be taken, each with the change whose verdict says so.
+
+    A remove, too, can release without a word; and no row indexes these verdicts, so that only
+    so many changes are looked at, from the last one back.
+    """
+    looked_at = range(max(change.sequence, last - CHANGES_EXAMINED_MAX) + 1, last + 1)
+    wanted = ChangeFilter(outcome=Outcome.RELEASED)
+    entries = snapshot.entries(key, looked_at, wanted, len(looked_at)) if released else []
+    for sequence in (entry.sequence for entry in entries):
+        found = snapshot.changes_of(key, [sequence])[sequence]
+        for imei, number in zip(found.devices.imeis, found.outcomes, strict=True):
+            if number == Outcome.RELEASED and imei in released:
+                released.discard(imei)
+                yield imei, sequence
+        if not released:
+            break
 
 
 def _batches(items: Sequence[T]) -> Iterable[Sequence[T]]:

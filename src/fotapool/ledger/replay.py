@@ -41,6 +41,8 @@ _IS_GIVEN_BACK = _choice({Outcome.GIVEN_BACK})
 _IS_PENDED = _choice(PENDED)
 _IS_LISTED = _choice({Outcome.LISTED})
 _IS_UNLISTED = _choice(LOST | {Outcome.LEFT})
+_IS_ENDED = _choice({Outcome.FINISHED, Outcome.FAILED})
+_IS_ENDED_AND_TAKEN = _choice({Outcome.FINISHED_AND_TAKEN, Outcome.FAILED_AND_TAKEN})
 _IS_RELEASED = _choice({Outcome.RELEASED})
 
 _SETTING = re.compile(r"(policy|purchase_type|list)=(\w+)")
@@ -148,7 +150,11 @@ class Books:
         return self.totals[-1] if self.totals else 0
 
     def apply(self, change: Change) -> bool:
-        """Take in the next change; False where what it leaves pending is not its overhang."""
+        """Take in the next change.
+
+        False where what it leaves pending is not its overhang, or its verdicts tell otherwise of
+        what was pending.
+        """
         self.times.append(change.at_ms)
         self._set(change)
         self.totals.append(change.totals.total)
@@ -157,9 +163,8 @@ class Books:
         return self._edit_pending(change)
 
     def _set(self, change: Change) -> None:
-        undone = undone_by(change)
         sizes = change.verb in (Verb.CREATE_ACCOUNT, Verb.RESIZE, Verb.TYPE)
-        if sizes or (undone is not None and undone.root is Verb.RESIZE):
+        if sizes or _undoes_resize(change):
             self.subscribed_at_ms = change.at_ms
         if change.verb in (Verb.ACTIVATE, Verb.DEACTIVATE):
             self.active = change.verb is Verb.ACTIVATE
@@ -182,6 +187,10 @@ class Books:
                     self.candidates_at_ms = change.at_ms
 
     def _edit_pending(self, change: Change) -> bool:
+        if change.verb in (Verb.FINISH, Verb.FAIL):
+            kept, taken = _chosen(change, _IS_ENDED), _chosen(change, _IS_ENDED_AND_TAKEN)
+            if not self.pending.keys().isdisjoint(kept) or not self.pending.keys() >= set(taken):
+                return False
         if self.pending:
             for imei in _chosen(change, _IS_LOST):
                 self.pending.pop(imei, None)
@@ -190,9 +199,17 @@ class Books:
         released = []
         while len(self.pending) > change.totals.overhang:
             released.append(self.pending.popitem()[0])  # the last taken first
-        if change.verb is Verb.RESIZE and released != list(_chosen(change, _IS_RELEASED)):
+        named = list(_chosen(change, _IS_RELEASED))
+        if change.verb is Verb.RESIZE and released != named:
+            return False
+        if _undoes_resize(change) and sorted(released) != sorted(named):
             return False
         return len(self.pending) == change.totals.overhang
+
+
+def _undoes_resize(change: Change) -> bool:
+    undone = undone_by(change)
+    return undone is not None and undone.root is Verb.RESIZE
 
 
 def _setting(change: Change) -> tuple[str, str]:

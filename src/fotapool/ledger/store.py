@@ -71,16 +71,8 @@ class Queues(Protocol):
         """Every license first granted up to a sequence, by that change; reads all of them."""
         ...
 
-    def ended_of(self, account_id: int, imeis: Sequence[int], since: int) -> dict[int, int]:
-        """Of licenses that began with a change, those that ended, and the change that took them."""
-        ...
-
-    def ended_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
-        """The first change after a sequence that took each device's license, if one did."""
-        ...
-
-    def granted_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
-        """The first change after a sequence that gave each device a license, if one did."""
+    def altered_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
+        """The last change after a sequence that gave or took each device's license, if one did."""
         ...
 
 

@@ -48,7 +48,8 @@ class UndoneFacts:
     """The change to undo, and what became of the devices it altered (R12).
 
     `before` is the total before it. `changed_by` names, of devices that no longer stand as it left
-    them, the change that was next; `undoings` those of these that are undos of the same change.
+    them, the last change that altered them; `undoings` those of these that undid the same change.
+    A pending license that was released is among them only where a change was found that says so.
     """
 
     change: Change

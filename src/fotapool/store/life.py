@@ -88,15 +88,9 @@ class StoredLife(StoredDirectory):
     def granted_rows(self, account_id: int, after: int, count: int) -> list[tuple[int, int]]:
         return list(self._rows(sql.GRANTED_BETWEEN, account_id, after, count))
 
-    def ended_of(self, account_id: int, imeis: Sequence[int], since: int) -> dict[int, int]:
-        return dict(self._rows(sql.ENDED_OF, self._array(imeis), account_id, since))
-
-    def ended_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
-        return dict(self._rows(sql.ENDED_AFTER, self._array(imeis), account_id, sequence))
-
-    def granted_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
+    def altered_after(self, account_id: int, imeis: Sequence[int], sequence: int) -> dict[int, int]:
         named = self._array(imeis), account_id, sequence
-        return dict(self._rows(sql.GRANTED_AFTER, *named, *named))
+        return dict(self._rows(sql.ALTERED_AFTER, *named, *named))
 
     def _set(self, value: Any) -> frozenset[int]:
         return frozenset(self.connection.numbers(value))

@@ -172,21 +172,10 @@ CANDIDATES_CLEAR = "DELETE FROM candidate WHERE account = ?"
 
 # --- undo ------------------------------------------------------------------------------------
 
-ENDED_OF = """
-SELECT span.imei, span.until_sequence FROM {named}
-{each span, since_sequence = ?}
-"""
-
-ENDED_AFTER = """
-SELECT span.imei, min(span.until_sequence) FROM {named}
-{each span, until_sequence > ?}
-GROUP BY span.imei
-"""
-
-GRANTED_AFTER = """
-SELECT imei, min(since_sequence) FROM (
-  SELECT span.imei, span.since_sequence FROM {named}
-  {each span, since_sequence > ?}
+ALTERED_AFTER = """
+SELECT imei, max(altered_sequence) FROM (
+  SELECT span.imei, span.until_sequence AS altered_sequence FROM {named}
+  {each span, until_sequence > ?}
   UNION ALL
   SELECT license.imei, license.since_sequence FROM {named}
   {each license, since_sequence > ?}) AS later

@@ -52,7 +52,12 @@ ERRORS: dict[Refusal, Row] = {
     Refusal.ACCOUNT_INACTIVE: Row(400, _PARAMETER, "Inactive account"),
     Refusal.BODY_UNREADABLE: Row(400, _PARAMETER, "Input binding error"),
     Refusal.DEVICE_LIST_EMPTY: Row(400, _PARAMETER, "Device list is empty"),
-    Refusal.DEVICE_ID_INVALID: Row(400, _PARAMETER, "Invalid device id format"),
+    Refusal.DEVICE_ID_INVALID: Row(
+        400,
+        _PARAMETER,
+        "Invalid device id format",
+        own_message='"{item}" is not a 15-digit IMEI',
+    ),
     Refusal.CURSOR_UNKNOWN: Row(400, _PARAMETER, "LastSeenDeviceId Not Valid"),
     Refusal.INDEX_TOO_HIGH: Row(400, _PARAMETER, "Index exceeds number of devices in list"),
     Refusal.INDEX_INVALID: Row(400, _PARAMETER, "Invalid index value"),
@@ -116,7 +121,13 @@ ERRORS: dict[Refusal, Row] = {
     Refusal.RESIZED_SINCE: Row(
         409,
         "RESIZED_SINCE",
-        "The pool has {total} licenses now, {used} of them used, and cannot go back to {before}; "
+        "Change {sequence} set {made} licenses and the pool has {total} now, so that its size is "
+        "not taken back; use resize.",
+    ),
+    Refusal.MORE_USED: Row(
+        409,
+        "MORE_USED",
+        "{used} licenses are used now, more than the {before} of before change {sequence}; "
         "use resize.",
     ),
     Refusal.FIELD_UNKNOWN: Row(400, _PARAMETER, "{name} is not known here"),

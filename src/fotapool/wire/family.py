@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from fotapool.model import (
     IMEI_DIGITS,
-    AccountKey,
     CandidatePage,
     Cursor,
     DevicePage,
@@ -26,11 +25,13 @@ from fotapool.wire._json import (
     find_field,
     go_style,
     read_device_list,
-    read_fields,
     rfc3339,
 )
 
 INDEX_DIGITS_MAX = 18
+
+Fields = Mapping[str, msgspec.Raw]
+"""The members of a request's body, not yet read."""
 
 _text = msgspec.json.Decoder(str | None)
 
@@ -38,9 +39,8 @@ _text = msgspec.json.Decoder(str | None)
 # --- candidate lists ---------------------------------------------------------------------------
 
 
-def read_listing(body: bytes, items_max: int) -> tuple[list[str], Listing]:
+def read_listing(fields: Fields, items_max: int) -> tuple[list[str], Listing]:
     """The devices of a candidate list, and whether they are added. Raises Refused (R8)."""
-    fields = read_fields(body)
     raw = find_field(fields, ("type",))
     try:
         kind = None if raw is None else _text.decode(raw)
@@ -143,17 +143,16 @@ def read_offset_or_imei(text: str | None) -> Cursor:
     return Cursor(imei=int(text)) if len(text) == IMEI_DIGITS else Cursor(offset=int(text))
 
 
-def account_name_of(body: bytes) -> str:
-    """The account that a body names; empty where it names none. Raises Refused."""
-    raw = find_field(read_fields(body), ("accountname",))
+def account_name_of(fields: Fields) -> str | None:
+    """The account that a body names; None where it names none. Raises Refused."""
+    raw = find_field(fields, ("accountname",))
     try:
-        name = None if raw is None else _text.decode(raw)
+        return None if raw is None else _text.decode(raw)
     except UNREADABLE:
         raise Refused(Refusal.BODY_UNREADABLE) from None
-    return name or ""
 
 
-def same_account(body: bytes, account: AccountKey) -> None:
-    """Refuses a body that names another account than the path."""
-    if account_name_of(body) not in ("", account.name):
+def check_account(fields: Fields, account: str) -> None:
+    """Raises Refused where a body names another account than the path."""
+    if account_name_of(fields) not in (None, account):
         raise Refused(Refusal.ACCOUNT_MISMATCH)

@@ -11,6 +11,7 @@ from fotapool.model import (
     Change,
     Cursor,
     DevicePage,
+    Listing,
     Page,
     RegisteredDevice,
     Verb,
@@ -30,7 +31,6 @@ from fotapool.wire._json import (
 )
 from fotapool.wire.family import (
     read_index,
-    read_listing,
     write_listed,
     write_subscription,
     write_success,
@@ -89,6 +89,11 @@ class _Page(msgspec.Struct, gc=False, rename="camel"):
 def read_request(body: bytes, account: str, items_max: int) -> list[str]:
     """The device texts of an assign or remove. Raises Refused."""
     return read_device_list(read_fields(body), items_max)
+
+
+def read_listing(body: bytes, account: str, items_max: int) -> tuple[list[str], Listing]:
+    """The devices of a candidate list, and whether they are added. Raises Refused."""
+    return family.read_listing(read_fields(body), items_max)
 
 
 def write_change(change: Change) -> bytes:

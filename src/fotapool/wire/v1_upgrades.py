@@ -22,6 +22,7 @@ from fotapool.model import (
     imei_text,
 )
 from fotapool.wire._json import UNREADABLE, encode, find_field, read_device_list, read_fields
+from fotapool.wire.family import account_name_of, check_account
 
 _text = msgspec.json.Decoder(str | None)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -47,6 +48,11 @@ STEPS = {
 # --- requests ----------------------------------------------------------------------------------
 
 
+def read_account(body: bytes) -> str:
+    """The account that a new upgrade is for; empty where the body names none. Raises Refused."""
+    return account_name_of(read_fields(body)) or ""
+
+
 def read_upgrade(body: bytes, upgrade_id: bytes, items_max: int) -> tuple[UpgradePlan, list[str]]:
     """A new upgrade, and the devices it is for. Raises Refused.
 
@@ -66,12 +72,13 @@ def read_upgrade(body: bytes, upgrade_id: bytes, items_max: int) -> tuple[Upgrad
     return plan, items
 
 
-def read_step(body: bytes, items_max: int) -> tuple[Verb, list[str]]:
+def read_step(body: bytes, account: str, items_max: int) -> tuple[Verb, list[str]]:
     """What is to be done to an upgrade's devices: schedule (`append`) or cancel (`remove`).
 
-    Raises Refused.
+    The body may name the account once more; it must be the one in the path. Raises Refused.
     """
     fields = read_fields(body)
+    check_account(fields, account)
     kind = _read_text(fields, "type")
     if kind not in _KINDS:
         raise Refused(Refusal.PARAMETER_INVALID, name="type", expected="append or remove")

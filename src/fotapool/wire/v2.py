@@ -9,10 +9,9 @@ from fotapool.model import (
     Change,
     Cursor,
     DevicePage,
+    Listing,
     Outcome,
     Page,
-    Refusal,
-    Refused,
     RegisteredDevice,
     Verb,
     imei_text,
@@ -24,7 +23,6 @@ from fotapool.wire._json import (
     ReadItem,
     by_number,
     encode,
-    find_field,
     go_style,
     read_device_cursor,
     read_device_list,
@@ -38,7 +36,6 @@ from fotapool.wire._json import (
 from fotapool.wire.documented import DeviceResult, LicenseIMEI, LicenseResponse, LicenseSummary
 from fotapool.wire.family import (
     read_index,
-    read_listing,
     write_listed,
     write_subscription,
     write_success,
@@ -69,8 +66,6 @@ ASSIGN_WORDS = spell(ASSIGN_REASONS | _MALFORMED, success="Success", failure="Fa
 REMOVE_WORDS = spell(REMOVE_REASONS | _MALFORMED, success="Success", failure="Failure")
 WORDS = {Verb.ASSIGN: ASSIGN_WORDS, Verb.REMOVE: REMOVE_WORDS}
 _SAID = by_number(WORDS)
-
-_account_name = msgspec.json.Decoder(str | None)
 
 
 class _Item(msgspec.Struct, gc=False, rename="camel"):
@@ -103,13 +98,18 @@ def read_request(body: bytes, account: str, items_max: int) -> list[str]:
     The body may name the account once more; it must be the one in the path.
     """
     fields = read_fields(body)
-    named = find_field(fields, ("accountname",))
-    try:
-        if named is not None and _account_name.decode(named) not in (None, account):
-            raise Refused(Refusal.ACCOUNT_MISMATCH)
-    except msgspec.DecodeError:
-        raise Refused(Refusal.BODY_UNREADABLE) from None
+    family.check_account(fields, account)
     return read_device_list(fields, items_max)
+
+
+def read_listing(body: bytes, account: str, items_max: int) -> tuple[list[str], Listing]:
+    """The devices of a candidate list, and whether they are added. Raises Refused.
+
+    The body may name the account once more, as that of an assign may.
+    """
+    fields = read_fields(body)
+    family.check_account(fields, account)
+    return family.read_listing(fields, items_max)
 
 
 def write_change(change: Change) -> bytes:
