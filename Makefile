@@ -16,9 +16,10 @@ test:          ## the whole suite
 	@scripts/venv dev
 	@$(BIN)/python -m pytest
 
-soak:          ## the heavy groups with larger counts
+soak:          ## the heavy groups with larger counts, and every other test on PostgreSQL
 	@scripts/venv dev
 	@FOTAPOOL_SOAK=1 $(BIN)/python -m pytest -m heavy
+	@FOTAPOOL_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "not heavy"
 
 check:         ## style, types, shape
 	@scripts/venv dev

@@ -333,7 +333,7 @@ def test_a_decision_that_the_tables_contradict_is_not_written(world: World) -> N
     with pytest.raises(Contradicted, match=r"(?i)check"):
         world.store.submit(assign(account, 1), oversell).result(10)
     with pytest.raises(Contradicted, match=r"(?i)unique"):
-        world.store.write(lambda tx: tx.grant(account.id, [1, 1], 9, 9)).result(10)
+        world.store.write(lambda tx: tx.grant(account.id, [(9, [1, 1])], 9)).result(10)
     with pytest.raises(Contradicted, match="wrote 0 rows where 1"):
         world.store.write(lambda tx: tx.remove(account.id, [1], 9, 9)).result(10)
     check_books(world, account)

@@ -164,8 +164,7 @@ def _carry_out_run(tx: Tx, commands: Sequence[Command], now_ms: int) -> Sequence
     decided = decide(account, facts, commands, now_ms, uses)
     earlier = _read_replayed(tx, commands, decided, account.sequence)
     decisions = [decision for decision in decided if isinstance(decision, Decision)]
-    for decision in decisions:
-        write_effects(tx, decision)
+    write_effects(tx, decisions)
     changes = _write_changes(
         tx, decisions[-1].account if decisions else account, _chained(decisions, account.head)
     )

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from fotapool.ledger.pool import Decision, Effect
 from fotapool.ledger.store import Tx
 from fotapool.model import Step, Verb
 
 
-def write_effects(tx: Tx, decision: Decision) -> None:
+def write_effects(tx: Tx, decisions: Sequence[Decision]) -> None:
+    """Write what decisions of one moment do to devices; those that only grant go together."""
+    for only_grant, some in groupby(decisions, lambda made: made.effects.keys() == {Effect.GRANT}):
+        if only_grant:
+            _grant(tx, list(some))
+            continue
+        for decision in some:
+            _write_one(tx, decision)
+
+
+def _grant(tx: Tx, decisions: Sequence[Decision]) -> None:
+    grants = [(made.sequence, made.effects[Effect.GRANT]) for made in decisions]
+    tx.grant(decisions[0].account.id, grants, decisions[0].at_ms)
+
+
+def _write_one(tx: Tx, decision: Decision) -> None:
     """Write what a decision does to devices, in the order of `Effect`."""
     plan = decision.command.upgrade
     if plan is not None and decision.command.verb is Verb.SCHEDULE:
@@ -35,7 +51,7 @@ _WRITES: dict[Effect, Callable[[Tx, Decision, Sequence[int]], None]] = {
     Effect.LEAVE: lambda tx, made, imeis: tx.leave(made.account.id, imeis),
     Effect.REGISTER: lambda tx, made, imeis: tx.register(made.account.id, imeis),
     Effect.GRANT: lambda tx, made, imeis: tx.grant(
-        made.account.id, imeis, made.sequence, made.at_ms
+        made.account.id, [(made.sequence, imeis)], made.at_ms
     ),
     Effect.GIVE_BACK: lambda tx, made, imeis: tx.give_back(
         made.account.id, imeis, made.sequence, made.at_ms

@@ -190,8 +190,10 @@ class Snapshot(Queues, Protocol):
 class Tx(Snapshot, Protocol):
     """One write transaction. What it reads stays true until it ends, and it commits as a whole."""
 
-    def grant(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
-        """Begin a license for each device; each must have none."""
+    def grant(
+        self, account_id: int, grants: Sequence[tuple[int, Sequence[int]]], at_ms: int
+    ) -> None:
+        """Begin a license for each device of some changes, by sequence; each must have none."""
         ...
 
     def remove(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:

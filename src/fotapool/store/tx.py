@@ -33,16 +33,23 @@ class StoredTx(StoredSnapshot):
     def account(self, account_id: int) -> Account:
         return self._account(sql.ACCOUNT_LOCKED, account_id)
 
-    def grant(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
-        if len(imeis) <= FEW:
-            rows = [(account_id, imei, at_ms, sequence) for imei in imeis]
-            self.connection.write_each(sql.LICENSE_INSERT_ONE, rows, rows=len(imeis))
-        else:
-            named = self._array(sorted(imeis))
-            granted = account_id, at_ms, sequence, named
-            self.connection.write(sql.LICENSE_INSERT, *granted, rows=len(imeis))
-        if imeis:
-            self.connection.write(sql.GRANTED_INSERT, account_id, sequence, len(imeis))
+    def grant(
+        self, account_id: int, grants: Sequence[tuple[int, Sequence[int]]], at_ms: int
+    ) -> None:
+        few = [
+            (account_id, imei, at_ms, sequence)
+            for sequence, imeis in grants
+            if len(imeis) <= FEW
+            for imei in imeis
+        ]
+        if few:
+            self.connection.write_each(sql.LICENSE_INSERT_ONE, few, rows=len(few))
+        for sequence, imeis in grants:
+            if len(imeis) > FEW:
+                granted = account_id, at_ms, sequence, self._array(sorted(imeis))
+                self.connection.write(sql.LICENSE_INSERT, *granted, rows=len(imeis))
+        counted = [(account_id, sequence, len(imeis)) for sequence, imeis in grants]
+        self.connection.write_each(sql.GRANTED_INSERT, counted, rows=len(counted))
 
     def remove(self, account_id: int, imeis: Sequence[int], sequence: int, at_ms: int) -> None:
         for some in _batches(imeis):
