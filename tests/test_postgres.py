@@ -31,6 +31,7 @@ from fotapool.store import migrate, open_store, opened_reader, shown_url
 from fotapool.store import postgres as postgres_module
 from fotapool.store import postgres_schema as schema_module
 from fotapool.store.dialect import POSTGRES
+from fotapool.store.group import GroupCommit
 from fotapool.store.postgres import PostgresStore
 from fotapool.store.postgres_schema import connecting
 from fotapool.store.postgres_schema import migrate as migrate_with
@@ -214,6 +215,30 @@ def test_accounts_and_credentials_are_made_in_turn(world: World, other: World) -
 
     assert sorted(key.id for key in keys) == list(range(1, 17))
     assert len({secrets.client_id for secrets in made}) == 16
+
+
+def test_a_group_waits_once_for_an_account_that_is_held(
+    postgres_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rerun: list[object] = []
+    each = GroupCommit._commit_each
+
+    def noted(self: Any, group: Any) -> Any:
+        rerun.append(group)
+        return each(self, group)
+
+    monkeypatch.setattr(GroupCommit, "_commit_each", noted)
+    store = open_store(f"{postgres_url}?options=-c%20lock_timeout%3D300ms", clock=clock)
+    world = World(store, clock)
+    account = world.add_account("held", licenses=9, devices=range(1, 9))
+    with psycopg.connect(postgres_url) as raw:
+        raw.execute("SELECT * FROM account WHERE account = 1 FOR UPDATE")
+        waiting = [world.ledger.submit(assign(account, imei)) for imei in range(1, 9)]
+
+        assert all(isinstance(each.exception(20), StoreBusy) for each in waiting)
+        assert rerun == []
+    assert world.totals(account).used == 0
+    store.close()
 
 
 def test_one_account_held_elsewhere_keeps_no_other_waiting(world: World, postgres_url: str) -> None:

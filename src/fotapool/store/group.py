@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from fotapool.model import Change, Command, OutcomeUnknown, Refused, StoreError
+from fotapool.model import Change, Command, OutcomeUnknown, Refused, StoreBusy, StoreError
 from fotapool.store.waiting import Waiting
 
 
@@ -122,6 +122,9 @@ class GroupCommit(Generic[TxT]):
                     answered += _run_unit(tx, unit)
         except OutcomeUnknown as unknown:
             return self._find_out(answered, unknown)
+        except StoreBusy as busy:
+            # Each would wait as long again, one after another.
+            return [(entry, busy) for entry in group]
         except Exception as error:  # noqa: BLE001 -- it becomes the entries' answer
             if len(group) == 1 and not isinstance(error, StoreError):
                 return [(group[0], error)]
@@ -199,6 +202,8 @@ def _run_alone(tx: TxT, entry: Entry[TxT]) -> Answer:
         with tx.savepoint():
             ((_, answer),) = _run_unit(tx, entry if isinstance(entry, Job) else [entry])
             return answer
+    except StoreBusy:
+        raise
     except Exception as error:
         # Outside a transaction a savepoint would commit by itself at its release.
         if not tx.alive:

@@ -43,8 +43,8 @@ _BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _LOCK_DIRECTORY = "SELECT pg_advisory_xact_lock(hashtext('fotapool'), hashtext('directory'))"
 
 
-class _ConnectionLost(StoreBusy):
-    """The connection broke before the commit was asked for."""
+class _ConnectionLost(StoreError):
+    """The connection broke before the commit was asked for: nothing was done."""
 
 
 class PostgresStore(GroupedStore):
@@ -144,8 +144,10 @@ class PostgresStore(GroupedStore):
             except Exception as error:
                 connection.abandon()
                 if raw.closed:
-                    raise _ConnectionLost(f"{error}") from error
+                    raise _ConnectionLost(str(error)) from error
                 raise
+        except psycopg.Error as error:
+            raise _ConnectionLost(str(in_our_words(error))) from error
         finally:
             lost = raw.closed
             self._pool.putconn(raw)

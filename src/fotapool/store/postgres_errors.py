@@ -17,8 +17,6 @@ _DAMAGE = (
 )
 _BUSY = (
     errors.LockNotAvailable,
-    errors.DeadlockDetected,
-    errors.SerializationFailure,
     errors.TooManyConnections,
     # Reached a standby: the primary is another, or there is none at the moment.
     errors.ReadOnlySqlTransaction,
