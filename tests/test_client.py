@@ -69,7 +69,7 @@ OVER = answer(
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
-    monkeypatch.setattr("fotapool.client.time.sleep", pauses.append)
+    monkeypatch.setattr("fotapool.client.transport.time.sleep", pauses.append)
     return pauses
 
 

@@ -24,6 +24,7 @@ from fotapool.store.sqlite_file import (
     open_connection,
     prepare_file,
 )
+from fotapool.store.sqlite_image import put_image, take_image
 from fotapool.store.sqlite_snapshot import SqliteSnapshot, in_snapshot
 from fotapool.store.sqlite_tx import SqliteTx
 
@@ -75,6 +76,16 @@ class SqliteStore:
     def probe(self) -> None:
         """Commit a heartbeat, to know that the database can be written. Raises StoreError."""
         self.write(lambda tx: tx.beat(os.getpid(), self._clock())).result()
+
+    def image(self) -> bytes:
+        """The whole database as it stands. Raises StoreError."""
+        with self._memory_lock, errors_mapped():
+            return take_image(self._writer)
+
+    def put_back(self, image: bytes) -> None:
+        """Make the database what it was when an image was taken of one. Raises StoreError."""
+        with self._memory_lock, errors_mapped():
+            put_image(self._writer, image)
 
     def close(self) -> None:
         """Finish what is queued, then let go of the file."""

@@ -1,0 +1,120 @@
+"""The pytest plugin: fixtures `fota` and `fota_live`. Nothing is imported before one is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from fotapool.testing import Emulator, Guard, Live, Scenario
+
+MARKER = (
+    "fota(scenario=…, strict=False, allow_hosts=[…]): what the fixtures fota and fota_live begin "
+    "with (a Scenario, or the path of a file), whether requests with a remark are refused, and "
+    "which other hosts may be reached"
+)
+_ARGUMENTS = {"scenario", "strict", "allow_hosts"}
+
+_verifies = pytest.StashKey[list[Callable[[], None]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("fota_scenario", "a scenario file (.toml, .json) for fota and fota_live")
+    parser.addini(
+        "fota_strict",
+        "refuse unknown paths, malformed IMEIs and deprecated calls, and fail the test",
+        type="bool",
+        default=False,
+    )
+    parser.addini("fota_allow_hosts", "hosts that tests with fota may reach", type="args")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail the test itself, not its teardown, for what it did and did not see."""
+    result = yield
+    for verify in item.stash.get(_verifies, ()):
+        verify()
+    return result
+
+
+@pytest.fixture
+def fota_scenario(request: pytest.FixtureRequest) -> Scenario:
+    """What `fota` and `fota_live` begin with; override it for a module or a folder."""
+    from fotapool.testing import Scenario  # noqa: PLC0415
+
+    given = _arguments(request).get("scenario")
+    if isinstance(given, Scenario):
+        return given
+    if given is not None:
+        return Scenario.load(request.path.parent / given)
+    named = request.config.getini("fota_scenario")
+    if named:
+        return Scenario.load(Path(request.config.rootpath) / named)
+    return Scenario()
+
+
+@pytest.fixture
+def fota_guard(request: pytest.FixtureRequest) -> Guard:
+    """Which hosts the test may reach."""
+    from fotapool.testing import Guard  # noqa: PLC0415
+
+    allowed = [*request.config.getini("fota_allow_hosts")]
+    return Guard(request.node.nodeid, [*allowed, *_arguments(request).get("allow_hosts", ())])
+
+
+@pytest.fixture
+def fota_emulator(
+    request: pytest.FixtureRequest, fota_scenario: Scenario, fota_guard: Guard
+) -> Iterator[Emulator]:
+    """The emulator that `fota` and `fota_live` of one test share."""
+    from fotapool.testing import Emulator, verify  # noqa: PLC0415
+
+    strict = _arguments(request).get("strict", request.config.getini("fota_strict"))
+    with Emulator(fota_scenario, strict=strict) as emulator:
+
+        def check() -> None:
+            verify(emulator, fota_guard)
+
+        request.node.stash.setdefault(_verifies, []).append(check)
+        yield emulator
+        fota_guard.verify()
+
+
+@pytest.fixture
+def fota(fota_emulator: Emulator, fota_guard: Guard) -> Iterator[Emulator]:
+    """The license service in process: `client`, `requests`, `clock`, `faults`.
+
+    Every `fotapool.Client` without a transport of its own talks to it, and a connection to any
+    host but this machine fails the test.
+    """
+    from fotapool.testing import standing  # noqa: PLC0415
+
+    with standing(fota_emulator, fota_guard):
+        yield fota_emulator
+
+
+@pytest.fixture
+def fota_live(fota_emulator: Emulator, fota_guard: Guard) -> Iterator[Live]:
+    """The license service on a socket: `base_url`, `env`, and what `fota` has."""
+    from fotapool.testing import live  # noqa: PLC0415
+
+    with live(fota_emulator, fota_guard) as served:
+        yield served
+
+
+def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
+    marker = request.node.get_closest_marker("fota")
+    if marker is None:
+        return {}
+    unknown = set(marker.kwargs) - _ARGUMENTS
+    if marker.args or unknown:
+        raise pytest.UsageError(f"{request.node.nodeid}: use @pytest.mark.{MARKER}")
+    return dict(marker.kwargs)
