@@ -8,7 +8,7 @@ from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 from fotapool.api import Api, Call, Pending, Reply
-from fotapool.auth import SESSION_IDLE_MS, SESSION_TOUCH_MS, Auth
+from fotapool.auth import SESSION_IDLE_MS, SESSION_TOUCH_MS, Auth, Directory
 from fotapool.auth.secrets import digest
 from fotapool.ledger import Ledger, rules
 from fotapool.ledger.history import History
@@ -154,9 +154,15 @@ class Books:
     def end_session(self, session: str) -> None:
         """Make a session as old as one that nobody used for too long."""
         used_at_ms = self.clock() - SESSION_IDLE_MS - SESSION_TOUCH_MS - 1
-        self.store.write(
-            lambda directory: directory.touch_session(digest(session), used_at_ms)
-        ).result()
+
+        def age(directory: Directory) -> None:
+            found = directory.find_session(digest(session))
+            if found is not None:
+                # Touching it would not do: a use never goes back in time.
+                directory.drop_session(found.hash)
+                directory.add_session(replace(found, used_at_ms=used_at_ms))
+
+        self.store.write(age).result()
         self.auth.forget()
 
     def revoke_token(self, bearer: str) -> None:

@@ -269,6 +269,7 @@ class _Hands:
 
     def refuse(self, asked: Asked, verdicts: dict[int, Outcome], reason: str) -> None:
         self.emulator.books.refuse(asked.request.id, verdicts)
+        asked.refused |= dict.fromkeys(verdicts, asked.faults[-1])
         if reason:
             self.emulator.reason(asked, {asked.items[at]: reason for at in verdicts})
 

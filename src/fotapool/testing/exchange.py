@@ -72,6 +72,8 @@ class Asked:
     """The devices its body names, as they were sent."""
     change: Change | None = None
     faults: list[str] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+    """The faults that refuse items of its list, by their place in it."""
     remarks: list[Remark] = field(default_factory=list)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import overload
@@ -213,7 +213,7 @@ class Journal(Sequence[Entry]):
                 body=scrubbed_body(answer.body) if has_secrets else answer.body,
                 change=None if asked.change is None else asked.change.sequence,
                 replayed=asked.change is not None and asked.change.replayed,
-                verdicts=_Verdicts(asked.change, self._witness),
+                verdicts=_Verdicts(asked.change, asked.refused, self._witness),
                 rule=rule,
                 why=why,
                 remarks=tuple(asked.remarks),
@@ -225,8 +225,9 @@ class Journal(Sequence[Entry]):
 class _Verdicts(Sequence[Judged]):
     """The verdicts of a change, told when they are asked for: most never are."""
 
-    def __init__(self, change: Change | None, witness: Witness) -> None:
+    def __init__(self, change: Change | None, refused: Mapping[int, str], witness: Witness) -> None:
         self._change = change
+        self._refused = refused
         self._witness = witness
 
     def __len__(self) -> int:
@@ -247,6 +248,8 @@ class _Verdicts(Sequence[Judged]):
             raise IndexError(at)
         item, outcome = change.devices.items[at], Outcome(change.outcomes[at])
         why = "" if outcome.ok else self._witness.verdict(item, outcome, change)
+        if at in self._refused:
+            why = f"the fault {self._refused[at]}"
         return Judged(item, outcome, rule_of(change.verb, outcome), why)
 
 
