@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +17,7 @@ MARKER = (
 )
 _ARGUMENTS = {"scenario", "strict", "allow_hosts"}
 
-_verifies = pytest.StashKey[list[Callable[[], None]]]()
+_guards = pytest.StashKey[Callable[[bool], None]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,27 +37,34 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail the test itself, not its teardown, for what it did and did not see."""
-    result = yield
-    for verify in item.stash.get(_verifies, ()):
-        verify()
+    """Fail the test itself, not its teardown, for what it did and perhaps did not see."""
+    passed = False
+    try:
+        result = yield
+        passed = True
+    finally:
+        check = item.stash.get(_guards, None)
+        if check is not None:
+            check(passed)
     return result
 
 
 @pytest.fixture
 def fota_scenario(request: pytest.FixtureRequest) -> Scenario:
     """What `fota` and `fota_live` begin with; override it for a module or a folder."""
+    from fotapool.model import ConfigurationError  # noqa: PLC0415
     from fotapool.testing import Scenario  # noqa: PLC0415
 
     given = _arguments(request).get("scenario")
     if isinstance(given, Scenario):
         return given
-    if given is not None:
-        return Scenario.load(request.path.parent / given)
     named = request.config.getini("fota_scenario")
-    if named:
-        return Scenario.load(Path(request.config.rootpath) / named)
-    return Scenario()
+    path = request.path.parent / given if given else request.config.rootpath / named
+    try:
+        return Scenario.load(path) if given or named else Scenario()
+    except ConfigurationError as error:
+        wrong = str(error)
+    pytest.fail(wrong, pytrace=False)
 
 
 @pytest.fixture
@@ -80,10 +86,16 @@ def fota_emulator(
     strict = _arguments(request).get("strict", request.config.getini("fota_strict"))
     with Emulator(fota_scenario, strict=strict) as emulator:
 
-        def check() -> None:
-            verify(emulator, fota_guard)
+        def check(passed: bool) -> None:
+            wrong = ""
+            try:
+                verify(emulator, fota_guard)
+            except AssertionError as error:
+                wrong = str(error)
+            if wrong and passed:  # else it has failed already, and perhaps for this
+                pytest.fail(wrong, pytrace=False)
 
-        request.node.stash.setdefault(_verifies, []).append(check)
+        request.node.stash[_guards] = check
         yield emulator
         fota_guard.verify()
 
@@ -116,5 +128,5 @@ def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
         return {}
     unknown = set(marker.kwargs) - _ARGUMENTS
     if marker.args or unknown:
-        raise pytest.UsageError(f"{request.node.nodeid}: use @pytest.mark.{MARKER}")
+        pytest.fail(f"{request.node.nodeid}: use @pytest.mark.{MARKER}", pytrace=False)
     return dict(marker.kwargs)

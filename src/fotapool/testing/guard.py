@@ -115,7 +115,11 @@ def guarding(guard: Guard) -> Iterator[Guard]:
 def _checked(guard: Guard, connect: Callable[..., Any]) -> Callable[..., Any]:
     def connect_checked(self: socket.socket, address: Any) -> Any:
         if isinstance(address, tuple) and self.family in (socket.AF_INET, socket.AF_INET6):
-            guard.check(str(address[0]), address[1])
+            try:
+                guard.check(str(address[0]), address[1])
+            except OtherHostCalled:
+                self.close()  # whoever opened it looks for an OSError, and would leave it open
+                raise
         return connect(self, address)
 
     return connect_checked

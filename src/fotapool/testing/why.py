@@ -77,6 +77,7 @@ class Witness:
             Refusal.BODY_UNREADABLE: _unreadable,
             Refusal.DEVICE_LIST_EMPTY: _list_empty,
             Refusal.BEARER_MISSING: _bearer_missing,
+            Refusal.CLIENT_MISSING: _bearer_missing,  # the same words on the wire
             Refusal.BEARER_INVALID: self._bearer_invalid,
             Refusal.SESSION_INVALID: self._session_invalid,
             Refusal.SESSION_EXPIRED: self._session_expired,
@@ -189,7 +190,8 @@ def _list_empty(asked: Asked) -> str:
 
 
 def _bearer_missing(asked: Asked) -> str:
-    sent = asked.request.headers.get("authorization", "")
+    wanted = "Basic" if asked.operation in ("token", "revoke") else "Bearer"
+    sent = asked.request.headers.get("authorization", "").split()
     if sent:
-        return f"the Authorization header is no bearer token: it begins with {sent.split()[0]!r}"
-    return "the Authorization header is missing; it is: Bearer and the token"
+        return f"the Authorization header begins with {sent[0]!r}; here it is {wanted}"
+    return f"the Authorization header is missing; here it is {wanted}"
