@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -113,7 +114,7 @@ def _banner(base_url: str, emulator: Emulator, scenario: Scenario, state: str | 
         ),
         "",
         "In another terminal:",
-        *(f"  export {name}={value}" for name, value in variables.items()),
+        *(f"  export {name}={shlex.quote(value)}" for name, value in variables.items()),
         "",
         "Our SDK:",
         f'  python -c "{program}"',

@@ -128,8 +128,8 @@ def fault(
 @option("--clear", is_flag=True, help="Forget all of it.")
 @url_option
 @output_options
-def journal(operation: str, limit: int, clear: bool, url: str, json: bool) -> None:
-    """Show what was asked, what was answered, and why."""
+def journal(*, operation: str, limit: int, clear: bool, url: str, json: bool) -> None:
+    """Show what was asked, what was answered, and why. Secrets are taken out."""
     if clear:
         _tell(_ask(url, "DELETE", "journal"), json, "the journal is empty")
         return

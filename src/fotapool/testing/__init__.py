@@ -12,6 +12,14 @@ from __future__ import annotations
 
 from fotapool.testing.arming import Armed, Faults, When
 from fotapool.testing.books import IN_MEMORY
+from fotapool.testing.cassette import (
+    NotRecorded,
+    Recorder,
+    Replayer,
+    recording,
+    replaying,
+    save,
+)
 from fotapool.testing.clock import EmulatorClock
 from fotapool.testing.doors import Live, emulated, emulated_live, live, standing, verify
 from fotapool.testing.emulator import BASE_URL, Emulator
@@ -39,12 +47,18 @@ __all__ = [
     "Judged",
     "Live",
     "Login",
+    "NotRecorded",
     "OtherHostCalled",
+    "Recorder",
+    "Replayer",
     "Scenario",
     "When",
     "emulated",
     "emulated_live",
     "live",
+    "recording",
+    "replaying",
+    "save",
     "standing",
     "verify",
 ]

@@ -10,7 +10,7 @@ HIDDEN = "***"
 _HEADERS = frozenset({"vz-m2m-token", "cookie", "set-cookie", "proxy-authorization"})
 _MEMBERS = re.compile(
     rb'("(?:access_token|refresh_token|id_token|sessionToken|session_token|password|oldPassword|'
-    rb'newPassword|client_secret)"\s*:\s*)"(?:[^"\\]|\\.)*"'
+    rb'newPassword|client_secret|username)"\s*:\s*)"(?:[^"\\]|\\.)*"'
 )
 _FIELDS = re.compile(rb"\b(token|client_secret|password)=[^&]*")
 
@@ -27,7 +27,7 @@ def _header(name: str, value: str) -> str:
 
 
 def scrubbed_body(body: bytes) -> bytes:
-    """A body of JSON or of a form without the values of tokens and passwords."""
+    """A body of JSON or of a form without usernames and the values of tokens and passwords."""
     hidden = _MEMBERS.sub(rb'\1"' + HIDDEN.encode() + b'"', body)
     if not hidden.startswith((b"{", b"[")):
         hidden = _FIELDS.sub(rb"\1=" + HIDDEN.encode(), hidden)

@@ -76,13 +76,13 @@ def _looping(app: EmulatorApp, listening: socket.socket) -> Iterator[None]:
 async def _close(server: asyncio.Server, state: ServerState) -> None:
     """Hang up on everyone, and let nothing go on."""
     server.close()
-    for task in list(state.tasks):
-        task.cancel()
-    await asyncio.gather(*state.tasks, return_exceptions=True)
     for connection in list(state.connections):
         connection.transport.abort()
     while state.connections:  # noqa: ASYNC110 -- uvicorn's state has nothing to wait for
         await asyncio.sleep(0)
+    for task in list(state.tasks):
+        task.cancel()
+    await asyncio.gather(*state.tasks, return_exceptions=True)
 
 
 class _Protocol(HttpToolsProtocol):

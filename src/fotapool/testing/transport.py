@@ -31,7 +31,7 @@ class InProcessTransport:
         parts = urlsplit(request.url)
         answer = self._exchange(
             request.method,
-            _path(parts.path),
+            path_below_origin(parts.path),
             parts.query,
             {name.lower(): value for name, value in request.headers.items()},
             request.body or b"",
@@ -64,6 +64,6 @@ class InProcessTransport:
         return Response(answer.status, answer.headers, answer.body)
 
 
-def _path(path: str) -> str:
+def path_below_origin(path: str) -> str:
     """The path below a mounted origin, as a server behind a proxy sees it."""
     return path[path.index(API) :] if API in path else path
