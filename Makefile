@@ -35,6 +35,7 @@ bench:         ## the ratios that docs/performance.md tells of
 	@$(BIN)/python -m bench.ledger
 	@$(BIN)/python -m bench.history
 	@$(BIN)/python -m bench.shrink
+	@$(BIN)/python -m bench.emulator
 
 format:        ## style, mended
 	@scripts/venv dev

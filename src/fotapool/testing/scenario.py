@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +48,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Every registered device."""
         if isinstance(self.devices, tuple):
             return self.devices
-        return tuple(imei_text(FIRST_IMEI + at) for at in range(self.devices))
+        return _made_up(self.devices)
 
     @property
     def licensed_imeis(self) -> tuple[str, ...]:
@@ -114,6 +115,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path}: {error}") from error
         return cls.of(told, named=str(path))
+
+
+@lru_cache(maxsize=16)
+def _made_up(count: int) -> tuple[str, ...]:
+    return tuple(imei_text(FIRST_IMEI + at) for at in range(count))
 
 
 def _problems(scenario: Scenario) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -40,6 +39,8 @@ class InProcessTransport:
 
     async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
         """The same for a coroutine; others get their turn before it."""
+        import asyncio  # noqa: PLC0415 -- whoever awaits this has it already; others do without
+
         await asyncio.sleep(0)
         return self.send(request, timeout_s)
 
