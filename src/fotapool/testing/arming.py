@@ -135,9 +135,8 @@ class Faults:
         about = dict(told)
         when = {name: about.pop(name) for name in When.__struct_fields__ if name in about}
         try:
-            return self.arm(
-                msgspec.convert(about, _ANY_FAULT), msgspec.convert(when, When, strict=False)
-            )
+            fault = msgspec.convert(about, _ANY_FAULT)
+            return self.arm(fault, msgspec.convert({**fault.usually, **when}, When, strict=False))
         except msgspec.ValidationError as error:
             known = ", ".join(kind.word() for kind in FAULTS)
             raise ConfigurationError(f"fault: {error}; faults are {known}") from error
@@ -184,6 +183,9 @@ class Faults:
 
     def token_revoked(self, **when: Unpack[Matching]) -> Armed:
         return self.arm(faults.TokenRevoked(), When(**when))
+
+    def keys_ignored(self, **when: Unpack[Matching]) -> Armed:
+        return self.arm_told({"fault": "keys_ignored", **when})
 
     def page_repeated(self, **when: Unpack[Matching]) -> Armed:
         return self.arm(faults.PageRepeated(), When(**when))

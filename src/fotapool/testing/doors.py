@@ -105,6 +105,14 @@ class Live:
         self._hosts: list[tuple[dict[Any, str], dict[Any, str]]] = []
 
     @property
+    def scenario(self) -> Scenario:
+        return self.emulator.scenario
+
+    @property
+    def snapshots(self) -> list[str]:
+        return self.emulator.snapshots
+
+    @property
     def clock(self) -> EmulatorClock:
         return self.emulator.clock
 
@@ -131,7 +139,12 @@ class Live:
     @cached_property
     def client(self) -> Client:
         """A client of ours, over the socket."""
-        return self.emulator.new_client(base_url=self.base_url, transport=Urllib3Transport())
+        return self.new_client()
+
+    def new_client(self, **settings: Any) -> Client:
+        """Another client over the socket, with arguments of `Client` in place of ours."""
+        over = {"base_url": self.base_url, "transport": Urllib3Transport()}
+        return self.emulator.new_client(**{**over, **settings})
 
     def reset(self, *, to_empty: bool = False) -> None:
         self.emulator.reset(to_empty=to_empty)

@@ -77,6 +77,14 @@ class Asked:
     remarks: list[Remark] = field(default_factory=list)
 
 
+def without_key(asked: Asked) -> None:
+    """Let the request be one to a service that knows no idempotency keys."""
+    headers = {k: v for k, v in asked.request.headers.items() if k != "idempotency-key"}
+    asked.request = replace(asked.request, headers=headers)
+    if asked.call is not None:
+        asked.call = replace(asked.call, request=asked.request)
+
+
 class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which requests are meant; what is not named matches all.
 

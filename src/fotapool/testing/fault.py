@@ -34,6 +34,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     on_the_wire: ClassVar[str]
     good_client: ClassVar[str]
+    usually: ClassVar[dict[str, object]] = {}
+    """For which requests it is armed where nothing else is said, if not as all others."""
 
     @classmethod
     def word(cls) -> str:

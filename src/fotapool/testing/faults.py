@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from fotapool.testing.fault import Fault
 from fotapool.testing.faults_service import (
     DevicesRefused,
+    KeysIgnored,
     PoolExhausted,
     SessionExpired,
     TokenRevoked,
@@ -39,6 +40,7 @@ __all__ = [
     "DevicesRefused",
     "HtmlPage",
     "JsonMalformed",
+    "KeysIgnored",
     "MembersMissing",
     "PageRepeated",
     "PageShuffled",
@@ -57,6 +59,7 @@ FAULTS: Sequence[type[Fault]] = (
     DevicesRefused,
     SessionExpired,
     TokenRevoked,
+    KeysIgnored,
     PageRepeated,
     PageShuffled,
     Spelling,

@@ -5,10 +5,13 @@ The ledger and the logins themselves say no, so that whatever is read afterwards
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar
+
 import msgspec
 
 from fotapool.model import OUTCOMES, ConfigurationError, Outcome, Verb
-from fotapool.testing.exchange import Asked
+from fotapool.testing.exchange import Answer, Asked, without_key
 from fotapool.testing.fault import Fault, Hands
 
 WRITES = frozenset({"assign", "remove"})
@@ -125,3 +128,33 @@ class TokenRevoked(Fault, frozen=True, tag_field="fault", tag="token_revoked"):
 
     def before(self, asked: Asked, hands: Hands) -> None:
         hands.revoke_token(asked)
+
+
+# --- as another service -------------------------------------------------------------------------
+
+
+class KeysIgnored(Fault, frozen=True, tag_field="fault", tag="keys_ignored"):
+    """The service is like the vendor's: it keeps no idempotency keys, and names no changes."""
+
+    on_the_wire = (
+        "`Idempotency-Key` is ignored; no `Fotapool-Idempotency`, `Fotapool-Change`, "
+        "`Fotapool-Sequence`; for every request, token and login calls too, unless something else "
+        "is said"
+    )
+    good_client = (
+        "sends no write a second time that may have been done; reads what the devices hold, and "
+        "sends what is missing"
+    )
+    usually: ClassVar[dict[str, object]] = {"operation": "any", "times": None}
+
+    def before(self, asked: Asked, hands: Hands) -> None:
+        without_key(asked)
+
+    def after(self, asked: Asked, answer: Answer, hands: Hands) -> Answer:
+        headers = {k: v for k, v in answer.headers.items() if k not in _HEADERS_OF_OURS}
+        return replace(answer, headers=headers)
+
+
+_HEADERS_OF_OURS = frozenset(
+    {"fotapool-idempotency", "fotapool-change", "fotapool-sequence", "idempotency-replayed"}
+)
