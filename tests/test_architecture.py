@@ -34,7 +34,7 @@ ANY_ROOM = {"cli"}
 FRONT_DOORS = {
     "__init__": {"client", "model", "wire"},
     "__main__": {"cli"},
-    "_pytest_plugin": {"testing"},
+    "_pytest_plugin": {"testing", "model"},
 }
 
 

@@ -387,5 +387,19 @@ def test_what_pytest_shows(tmp_path: Path) -> None:
         "2 failed, 2 passed, 1 error",
     ):
         assert words in said, said
+    assert said.count("-- fota: what was asked --") == 2
     assert "Traceback" not in said
     assert "During handling" not in said
+
+
+def test_a_run_that_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n\ndef test():\n"
+        "    assert not {'fotapool.client', 'fotapool.testing', 'msgspec'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert "1 passed" in done.stdout, done.stdout

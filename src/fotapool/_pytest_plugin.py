@@ -17,6 +17,7 @@ MARKER = (
 )
 _ARGUMENTS = {"scenario", "strict", "allow_hosts"}
 
+_journals = pytest.StashKey[object]()
 _guards = pytest.StashKey[Callable[[bool], None]]()
 
 
@@ -49,6 +50,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     return result
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what was asked of the emulator."""
+    report = yield
+    journal = item.stash.get(_journals, None)
+    if journal is not None and call.when == "call" and report.failed:
+        report.sections.append(("fota: what was asked", str(journal)))
+    return report
+
+
 @pytest.fixture
 def fota_scenario(request: pytest.FixtureRequest) -> Scenario:
     """What `fota` and `fota_live` begin with; override it for a module or a folder."""
@@ -68,7 +81,7 @@ def fota_scenario(request: pytest.FixtureRequest) -> Scenario:
 
 
 @pytest.fixture
-def fota_guard(request: pytest.FixtureRequest) -> Guard:
+def _fota_guard(request: pytest.FixtureRequest) -> Guard:
     """Which hosts the test may reach."""
     from fotapool.testing import Guard  # noqa: PLC0415
 
@@ -77,8 +90,8 @@ def fota_guard(request: pytest.FixtureRequest) -> Guard:
 
 
 @pytest.fixture
-def fota_emulator(
-    request: pytest.FixtureRequest, fota_scenario: Scenario, fota_guard: Guard
+def _fota_emulator(
+    request: pytest.FixtureRequest, fota_scenario: Scenario, _fota_guard: Guard
 ) -> Iterator[Emulator]:
     """The emulator that `fota` and `fota_live` of one test share."""
     from fotapool.testing import Emulator, verify  # noqa: PLC0415
@@ -89,19 +102,20 @@ def fota_emulator(
         def check(passed: bool) -> None:
             wrong = ""
             try:
-                verify(emulator, fota_guard)
+                verify(emulator, _fota_guard)
             except AssertionError as error:
                 wrong = str(error)
             if wrong and passed:  # else it has failed already, and perhaps for this
                 pytest.fail(wrong, pytrace=False)
 
         request.node.stash[_guards] = check
+        request.node.stash[_journals] = emulator.requests
         yield emulator
-        fota_guard.verify()
+        _fota_guard.verify()
 
 
 @pytest.fixture
-def fota(fota_emulator: Emulator, fota_guard: Guard) -> Iterator[Emulator]:
+def fota(_fota_emulator: Emulator, _fota_guard: Guard) -> Iterator[Emulator]:
     """The license service in process: `client`, `requests`, `clock`, `faults`.
 
     Every `fotapool.Client` without a transport of its own talks to it, and a connection to any
@@ -109,16 +123,16 @@ def fota(fota_emulator: Emulator, fota_guard: Guard) -> Iterator[Emulator]:
     """
     from fotapool.testing import standing  # noqa: PLC0415
 
-    with standing(fota_emulator, fota_guard):
-        yield fota_emulator
+    with standing(_fota_emulator, _fota_guard):
+        yield _fota_emulator
 
 
 @pytest.fixture
-def fota_live(fota_emulator: Emulator, fota_guard: Guard) -> Iterator[Live]:
+def fota_live(_fota_emulator: Emulator, _fota_guard: Guard) -> Iterator[Live]:
     """The license service on a socket: `base_url`, `env`, and what `fota` has."""
     from fotapool.testing import live  # noqa: PLC0415
 
-    with live(fota_emulator, fota_guard) as served:
+    with live(_fota_emulator, _fota_guard) as served:
         yield served
 
 

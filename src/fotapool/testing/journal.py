@@ -67,7 +67,8 @@ class Entry:
         parts += [f"{judged.item}: {judged.rule} {judged.why}" for judged in refused[:3]]
         if len(refused) > 3:
             parts.append(f"and {len(refused) - 3} devices more")
-        parts += [f"{remark.code}: {remark.text}" for remark in self.remarks]
+        told = "; ".join(parts)
+        parts += [f"{r.code}: {r.text}" for r in self.remarks if r.text not in told]
         parts += [f"fault {name}" for name in self.faults]
         return "; ".join(parts)
 
@@ -135,16 +136,19 @@ class Journal(Sequence[Entry]):
         self, imeis: Iterable[str], *, account: str | None = None, only: bool = False
     ) -> None:
         """Each of these devices was given a license by a request; with `only`, no other was."""
+        __tracebackhide__ = True
         self._assert_each(imeis, "assign", Outcome.ASSIGNED, account, only)
 
     def assert_removed(
         self, imeis: Iterable[str], *, account: str | None = None, only: bool = False
     ) -> None:
         """The same of licenses that were removed."""
+        __tracebackhide__ = True
         self._assert_each(imeis, "remove", Outcome.REMOVED, account, only)
 
     def assert_called(self, operation: str, times: int | None = None) -> None:
         """The operation was asked for, this often if a number is given."""
+        __tracebackhide__ = True
         found = len(self.of(operation))
         if found != times and (times is not None or not found):
             wanted = "at least once" if times is None else f"{times} times"
@@ -152,17 +156,23 @@ class Journal(Sequence[Entry]):
 
     def assert_not_called(self, operation: str) -> None:
         """The operation was never asked for."""
+        __tracebackhide__ = True
         self.assert_called(operation, 0)
 
     def assert_clean(self) -> None:
         """No request had a remark: no unknown path, malformed IMEI or deprecated call."""
+        __tracebackhide__ = True
         if self.remarks:
-            told = "\n".join(str(entry) for entry, _ in self.remarks)
+            told = "\n".join(
+                f"{entry.number}. {entry.method} {entry.path}: {remark.code}: {remark.text}"
+                for entry, remark in self.remarks
+            )
             raise AssertionError(f"{len(self.remarks)} remarks on what was asked\n{told}")
 
     def _assert_each(
         self, imeis: Iterable[str], operation: str, wanted: Outcome, account: str | None, only: bool
     ) -> None:
+        __tracebackhide__ = True
         if isinstance(imeis, str):
             raise TypeError("imeis must be a list of IMEIs, not one text: write [imei]")
         told = self._told(operation, account)
