@@ -114,6 +114,7 @@ FORBIDDEN: dict[str, set[str]] = {
     },
     "client": {"sqlite3", "starlette", "uvicorn", "asyncio", "json"},
     "bulk": {"sqlite3", "http", "json"},
+    "testing": {"sqlite3", "starlette", "click", "json", "pytest"},
 }
 
 

@@ -158,6 +158,16 @@ def test_the_journal_is_a_sequence(fota: Emulator) -> None:
     assert len(fota.requests) == 0
 
 
+def test_what_is_kept_is_bounded(fota: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fotapool.testing.journal.ENTRIES_MAX", 3)
+    for _ in range(3):
+        fota.client.licenses.status(ACCOUNT)
+    assert [entry.number for entry in fota.requests] == [3, 4, 5]
+    monkeypatch.setattr("fotapool.testing.journal.BYTES_MAX", fota.requests.last.weight)
+    fota.client.licenses.status(ACCOUNT)
+    assert [entry.number for entry in fota.requests] == [6]
+
+
 # --- assertions --------------------------------------------------------------------------------
 
 

@@ -20,7 +20,8 @@ from fotapool.testing.scrubbing import scrubbed_body, scrubbed_headers
 from fotapool.testing.why import Witness, rule_of
 
 ENTRIES_MAX = 10_000
-"""How many exchanges are remembered; older ones are forgotten."""
+BYTES_MAX = 64 * 1024 * 1024
+"""How many exchanges, and bytes of bodies, are remembered; the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,11 @@ class Entry:
         parts += [f"fault {name}" for name in self.faults]
         return "; ".join(parts)
 
+    @property
+    def weight(self) -> int:
+        """The bytes of its bodies."""
+        return len(self.request_body) + len(self.body)
+
     def json(self) -> object:
         """The devices and all else that the request's body told; None where it was no JSON."""
         try:
@@ -86,7 +92,8 @@ class Journal(Sequence[Entry]):
     def __init__(self, scenario: Scenario, store: SqliteStore) -> None:
         self._witness = Witness(scenario, store)
         self._lock = threading.Lock()
-        self._entries: deque[Entry] = deque(maxlen=ENTRIES_MAX)
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
         self._numbers = 0
 
     def __len__(self) -> int:
@@ -97,10 +104,10 @@ class Journal(Sequence[Entry]):
     @overload
     def __getitem__(self, at: slice) -> Sequence[Entry]: ...
     def __getitem__(self, at: int | slice) -> Entry | Sequence[Entry]:
-        return list(self._entries)[at]
+        return self._now()[at]
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(list(self._entries))
+        return iter(self._now())
 
     def __str__(self) -> str:
         return "\n".join(map(str, self)) or "no requests"
@@ -109,6 +116,7 @@ class Journal(Sequence[Entry]):
         """Forget all of it."""
         with self._lock:
             self._entries.clear()
+            self._bytes = 0
 
     def of(self, operation: str, *, account: str | None = None) -> list[Entry]:
         """The exchanges of one operation: `assign`, `status`, `token` …"""
@@ -121,9 +129,10 @@ class Journal(Sequence[Entry]):
     @property
     def last(self) -> Entry:
         """The newest exchange. Raises AssertionError where there was none."""
-        if not self._entries:
+        entries = self._now()
+        if not entries:
             raise AssertionError("no request was made")
-        return self._entries[-1]
+        return entries[-1]
 
     @property
     def remarks(self) -> list[tuple[Entry, Remark]]:
@@ -229,7 +238,17 @@ class Journal(Sequence[Entry]):
                 remarks=tuple(asked.remarks),
                 faults=tuple(asked.faults),
             )
-            self._entries.append(entry)
+            self._keep(entry)
+
+    def _keep(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._bytes += entry.weight
+        while len(self._entries) > ENTRIES_MAX or self._bytes > BYTES_MAX:
+            self._bytes -= self._entries.popleft().weight
+
+    def _now(self) -> list[Entry]:
+        with self._lock:
+            return list(self._entries)
 
 
 class _Verdicts(Sequence[Judged]):

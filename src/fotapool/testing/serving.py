@@ -38,14 +38,14 @@ _TRANSPORT = "fotapool.transport"
 @contextmanager
 def serving(emulator: Emulator, host: str = HOST, port: int = 0) -> Iterator[str]:
     """Serve an emulator while the block runs; gives the base URL. Raises CannotListen."""
-    from fotapool.server.process import bind  # noqa: PLC0415 -- only who opens a socket needs it
+    # Only who opens a socket needs a server's parts.
+    from fotapool.server.process import base_url, bind  # noqa: PLC0415
+    from fotapool.server.settings import Settings  # noqa: PLC0415
 
     with bind(host, port) as listening, ThreadPoolExecutor(THREADS, "fota-emulator") as executor:
         app = EmulatorApp(emulator, executor)
         with _looping(app, listening):
-            address, number = listening.getsockname()[:2]
-            shown = f"[{address}]" if ":" in address else address
-            yield f"http://{shown}:{number}"
+            yield base_url(listening, Settings())
 
 
 @contextmanager
