@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 import described
-from fotapool.api import Api, Reply, Request
+from fotapool.api import Api, Call, Reply, Request
+from fotapool.model import Change
 from fotapool.server.shell import Logged
 from fotapool.store import SqliteStore
+from fotapool.testing.books import Books
 from world import Clock, World
 
 FORBID_SKIPS = "FOTAPOOL_FORBID_SKIPS"
@@ -54,7 +56,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every answer that a test sees of the API is as the API's description says."""
-    respond, exchange = Api.respond, Logged.__call__
+    respond, exchange, answer = Api.respond, Logged.__call__, Books.answer
 
     def respond_checked(self: Api, request: Request) -> Reply:
         reply = respond(self, request)
@@ -78,6 +80,13 @@ def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             path = scope["raw_path"].decode("ascii", "replace")
             described.check(scope["method"], path, start["status"], headers, b"".join(chunks))
 
+    def answer_checked(self: Books, call: Call) -> tuple[Reply, Change | None]:
+        reply, change = answer(self, call)
+        asked = call.request
+        described.check(asked.method, asked.path, reply.status, reply.headers, reply.body)
+        return reply, change
+
+    monkeypatch.setattr(Books, "answer", answer_checked)
     monkeypatch.setattr(Api, "respond", respond_checked)
     monkeypatch.setattr(Logged, "__call__", exchange_checked)
     yield

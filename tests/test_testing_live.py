@@ -24,7 +24,7 @@ from fotapool import Client, ConnectionFailed
 from fotapool.cli import main
 from fotapool.testing import Emulator, Live, Scenario, emulated_live
 from test_docs import exports, running
-from world import needs
+from world import World, needs
 
 ACCOUNT = "0000123456-00001"
 A, B = "990003425730500", "990003425730501"
@@ -207,10 +207,10 @@ def test_mistakes_at_the_control_api_are_told(
     assert said in told["errorMessage"]
 
 
-def test_a_server_has_no_control_api() -> None:
-    from fotapool.api import ROUTES
-
-    assert not [route for route in ROUTES if "_emulator" in route.path]
+def test_a_server_has_no_control_api(small_world: World) -> None:
+    with small_world.serving() as url:
+        for method, path in (("GET", ""), ("POST", "reset"), ("GET", "journal")):
+            assert ask(url, method, f"/_emulator/{path}")[0] == 404
 
 
 # --- the commands ------------------------------------------------------------------------------
@@ -370,6 +370,7 @@ def test_the_state_is_there_the_next_time(started: tuple[list[str], Path], tmp_p
         assert client.licenses.assign("fleet", [B]).used == 2
     with Emulator(Scenario.load(folder / "seed.toml"), url=f"sqlite:///{folder}/state.db") as later:
         assert later.client.licenses.status("fleet").used == 2
+        assert abs((datetime.now(UTC) - later.clock.now).total_seconds()) < 600
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -435,3 +436,19 @@ def test_a_taken_port_is_told(capsys: pytest.CaptureFixture[str], fota_live: Liv
 
     assert main(["emulate", "--port", port]) == 3
     assert "choose another with --host and --port" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_host_table_of_the_official_sdk_is_put_back() -> None:
+    from verizon.configuration import Configuration, Environment
+
+    table = Configuration.environments[Environment.PRODUCTION]
+    before = dict(table)
+    with emulated_live() as live:
+        live.repoint_official_sdk()
+        live.repoint_official_sdk()
+        pointed = [url for url in table.values() if url.startswith(live.base_url)]
+        assert len(pointed) > 5
+        assert not [url for url in table.values() if "//thingspace.verizon.com" in url]
+
+    assert table == before

@@ -134,6 +134,15 @@ class Books:
     def forget_refusals(self, request_id: bytes) -> None:
         self._refusals.pop(request_id, None)
 
+    @property
+    def changed_at_ms(self) -> int:
+        """When anything was last changed."""
+        return self.store.read(
+            lambda snapshot: max(
+                (snapshot.account(key.id).changed_at_ms for key in snapshot.accounts()), default=0
+            )
+        )
+
     def find_account(self, name: str) -> AccountKey | None:
         return self.store.read(lambda directory: directory.find_account(name))
 

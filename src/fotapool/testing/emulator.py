@@ -51,6 +51,8 @@ class Emulator:
         self.faults = Faults()
         self.strict = strict
         self.books = Books(self.scenario, self.clock, url=url)
+        # A database of earlier goes on from where it was.
+        self.clock.advance(seconds=max(0, self.books.changed_at_ms - self.clock()) / 1000)
         self.requests = Journal(self.scenario, self.books.store)
         self._snapshots: dict[str, _Snapshot] = {}
         self._pages: dict[tuple[str, str], bytes] = {}

@@ -203,9 +203,8 @@ class Journal(Sequence[Entry]):
     def _told(self, operation: str, account: str | None) -> dict[str, list[Judged]]:
         told: dict[str, list[Judged]] = {}
         for entry in self.of(operation, account=account):
-            if not entry.replayed:
-                for judged in entry.verdicts:
-                    told.setdefault(judged.item, []).append(judged)
+            for judged in entry.verdicts:
+                told.setdefault(judged.item, []).append(judged)
         return told
 
     # --- noting ------------------------------------------------------------------------------
