@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 
-from fotapool.api import Call, Request
+from fotapool.api import Call, Reply, Request
 from fotapool.api import Route as ApiRoute
 from fotapool.model import Change
 
@@ -63,9 +63,11 @@ class Remark:
 class Asked:
     """A request under way, and what became known of it."""
 
+    sent: Request
     request: Request
-    call: Call | None
-    """None where no operation has this path and method."""
+    """The same, unless a fault took something out of it."""
+    found: Call | Reply
+    """The operation, or the reply that there is none of this path and method."""
     operation: str
     account: str
     items: tuple[str, ...]
@@ -74,15 +76,22 @@ class Asked:
     faults: list[str] = field(default_factory=list)
     refused: dict[int, str] = field(default_factory=dict)
     """The faults that refuse items of its list, by their place in it."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Texts that such a fault gives with its verdicts, by device."""
     remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def call(self) -> Call | None:
+        """The operation, where there is one."""
+        return self.found if isinstance(self.found, Call) else None
 
 
 def without_key(asked: Asked) -> None:
     """Let the request be one to a service that knows no idempotency keys."""
     headers = {k: v for k, v in asked.request.headers.items() if k != "idempotency-key"}
     asked.request = replace(asked.request, headers=headers)
-    if asked.call is not None:
-        asked.call = replace(asked.call, request=asked.request)
+    if isinstance(asked.found, Call):
+        asked.found = replace(asked.found, request=asked.request)
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

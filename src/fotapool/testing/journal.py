@@ -211,7 +211,7 @@ class Journal(Sequence[Entry]):
 
     def note(self, asked: Asked, answer: Answer, at_ms: int) -> None:
         """Remember an exchange, its secrets taken out."""
-        request = asked.request
+        request = asked.sent
         rule, why = self._witness.refused(asked, answer)
         has_secrets = not asked.account
         with self._lock:
