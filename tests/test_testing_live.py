@@ -22,6 +22,7 @@ import pytest
 
 from fotapool import Client, ConnectionFailed
 from fotapool.cli import main
+from fotapool.model import StoreUnusable
 from fotapool.testing import Emulator, Live, Scenario, emulated_live
 from test_docs import exports, running
 from world import World, needs
@@ -316,11 +317,13 @@ password = "it's"
 """
 
 
+STATEFUL = ["fotapool", "emulate", "--seed", "seed.toml", "--state", "state.db"]
+
+
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
     (tmp_path / "seed.toml").write_text(SEED)
-    command = ["fotapool", "emulate", "--seed", "seed.toml", "--state", "state.db"]
-    with running(command, tmp_path, "/_emulator/") as lines:
+    with running(STATEFUL, tmp_path, "/_emulator/") as lines:
         yield lines, tmp_path
 
 
@@ -355,20 +358,24 @@ def test_everything_that_it_prints_works(started: tuple[list[str], Path]) -> Non
     assert "/assign -> 200" in said
 
 
-def test_the_state_is_there_the_next_time(started: tuple[list[str], Path], tmp_path: Path) -> None:
-    lines, folder = started
-    environment = exports(lines)
-    environment["FOTAPOOL_CLIENT_SECRET"] = "my secret"
-    client = Client(
-        base_url=environment["FOTAPOOL_BASE_URL"],
-        client_id="my-client",
-        client_secret="my secret",
-        username="me",
-        password="it's",
-    )
-    with client:
-        assert client.licenses.assign("fleet", [B]).used == 2
-    with Emulator(Scenario.load(folder / "seed.toml"), url=f"sqlite:///{folder}/state.db") as later:
+def test_the_state_is_there_the_next_time(tmp_path: Path) -> None:
+    """... though the process was killed, and only for one process at a time."""
+    (tmp_path / "seed.toml").write_text(SEED)
+    scenario, url = Scenario.load(tmp_path / "seed.toml"), f"sqlite:///{tmp_path}/state.db"
+    with running(STATEFUL, tmp_path, "/_emulator/") as lines:
+        login = scenario.logins[0]
+        client = Client(
+            base_url=exports(lines)["FOTAPOOL_BASE_URL"],
+            client_id=login.client_id,
+            client_secret=login.client_secret,
+            username=login.username,
+            password=login.password,
+        )
+        with client:
+            assert client.licenses.assign("fleet", [B]).used == 2
+        with pytest.raises(StoreUnusable, match=r"state\.db"):
+            Emulator(scenario, url=url)
+    with Emulator(scenario, url=url) as later:
         assert later.client.licenses.status("fleet").used == 2
         assert abs((datetime.now(UTC) - later.clock.now).total_seconds()) < 600
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 from fotapool.api import Api, Call, Pending, Reply
-from fotapool.auth import SESSION_IDLE_MS, SESSION_TOUCH_MS, Auth, Directory
+from fotapool.auth import SESSION_IDLE_MS, SESSION_TOUCH_MS, Auth, Directory, Random
 from fotapool.auth.secrets import digest
 from fotapool.ledger import Ledger, rules
 from fotapool.ledger.history import History
@@ -27,7 +29,7 @@ from fotapool.model import (
     Refused,
     Verb,
 )
-from fotapool.store import open_store
+from fotapool.store import SqliteStore, open_store, sole_server
 from fotapool.testing.scenario import Scenario
 from fotapool.testing.seed import ACTOR, sow
 
@@ -44,14 +46,18 @@ _sown: dict[bytes, bytes] = {}
 class Books:
     """What the emulator keeps, and who may ask. Thread-safe.
 
-    `url` names a database that outlives the emulator; it is filled only while it is empty.
+    `url` names a database that outlives the emulator; it is filled only while it is empty. Raises
+    ConfigurationError for a scenario that the rules do not allow, StoreUnusable for a file that
+    will not do or that another process serves.
     """
 
     def __init__(self, scenario: Scenario, clock: Clock, *, url: str = IN_MEMORY) -> None:
         self.scenario = scenario
         self.clock = clock
-        self.random: Callable[[int], bytes] = random.Random(scenario.key).randbytes  # noqa: S311 -- the same tokens every time
         self.store = open_store(url, clock=clock)
+        self.random = _random_of(scenario, self.store)
+        self._open = ExitStack()
+        self._open.callback(self.store.close)
         self._refusals: dict[bytes, Refusals] = {}
         self.ledger = Ledger(self.store, clock, decide=self._decide)
         self.auth = Auth(self.store, clock=clock, random=self.random)
@@ -62,15 +68,15 @@ class Books:
             self.auth,
             items_max=ITEMS_MAX,
         )
-        try:
+        with self._open:  # let go of all of it where this fails
+            if self.store.path is not None:
+                self._open.enter_context(sole_server(self.store.path))
             self._seed = self._sow()
-        except BaseException:
-            self.store.close()
-            raise
+            self._open = self._open.pop_all()
 
     def close(self) -> None:
         """Let go of the database."""
-        self.store.close()
+        self._open.close()
 
     def answer(self, call: Call) -> tuple[Reply, Change | None]:
         """Carry out a call; the change is what a write came to."""
@@ -196,6 +202,13 @@ class Books:
             _with(verdict, command, self._refusals.get(command.request_id))
             for verdict, command in zip(decided, commands, strict=True)
         ]
+
+
+def _random_of(scenario: Scenario, store: SqliteStore) -> Random:
+    """In memory the same tokens every time; never those of an earlier process in a file."""
+    if store.path is not None:
+        return os.urandom
+    return random.Random(scenario.key).randbytes  # noqa: S311 -- nothing to hide from anyone
 
 
 def _image_of(url: str, clock: Clock) -> bytes:
