@@ -354,6 +354,28 @@ def test_token_and_login_calls_are_left_alone_unless_named(fota: Emulator) -> No
     assert [entry.operation for entry in fota.requests] == ["token", "login", "login", "login"]
 
 
+@pytest.mark.fota(scenario=PAGES)
+@pytest.mark.parametrize(
+    ("arm", "call", "expected"),
+    [
+        (lambda f: f.devices_refused([D], outcome="not_licensed"), f"remove {C} {D}", "removed not_licensed"),
+        (lambda f: f.answer_lost(), f"remove {C}", "removed replayed"),
+        (lambda f: f.members_missing(), "status", "2500 of None"),
+        (lambda f: f.page_repeated(), "devices", "ApiError the pages of 0000123456-00"),
+    ],
+)  # fmt: skip
+def test_a_token_that_has_died_takes_no_fault_away(
+    fota: Emulator, arm: Arm, call: str, expected: str
+) -> None:
+    fota.client.licenses.status(ACCOUNT)
+    fota.clock.advance(hours=2)
+    armed = arm(fota.faults)
+    fota.faults.session_expired(skip=1)
+
+    assert outcome_of(fota.client, call) == expected
+    assert armed.hits == 1
+
+
 def test_a_fault_ends_with_its_block(fota: Emulator) -> None:
     with fota.faults.html_page(times=None) as armed:
         assert statuses(fota, 2) == "xx"

@@ -11,7 +11,7 @@ import msgspec
 
 from fotapool.model import ConfigurationError
 from fotapool.testing import faults
-from fotapool.testing.exchange import Asked, Match
+from fotapool.testing.exchange import Answer, Asked, Match
 from fotapool.testing.fault import Fault, Hands
 from fotapool.testing.faults import FAULTS
 from fotapool.testing.faults_wire import RetryForm
@@ -98,6 +98,10 @@ class Armed:
         self.hits += 1
         return True
 
+    def give_back(self) -> None:
+        """The last hit came to nothing: it does not count."""
+        self.hits -= 1
+
     def told(self) -> dict[str, object]:
         """As the control API shows it, and takes it."""
         about: dict[str, object] = {**msgspec.to_builtins(self.fault)}
@@ -150,14 +154,24 @@ class Faults:
         with self._lock:
             self._armed = []
 
-    def drawn(self, asked: Asked, hands: Hands) -> Iterator[Fault]:
-        """The faults that hit a request, in the order in which they were armed."""
+    def drawn(self, asked: Asked, hands: Hands) -> Iterator[Armed]:
+        """What hits a request, in the order in which it was armed."""
         for armed in self:
             with self._lock:
                 hit = armed.hit(asked, hands)
             if hit:
                 asked.faults.append(armed.fault.word())
+                yield armed
+
+    def landed(self, drawn: Sequence[Armed], asked: Asked, answer: Answer) -> Iterator[Fault]:
+        """Of what hit a request that which came to anything; the rest waits for another."""
+        for armed in drawn:
+            if armed.fault.lands(asked, answer):
                 yield armed.fault
+            else:
+                asked.faults.remove(armed.fault.word())
+                with self._lock:
+                    armed.give_back()
 
     # One method a fault, in the order of `FAULTS`; what each does is told there.
 

@@ -10,10 +10,9 @@ from functools import partial
 from fotapool.api import Call, Reply, Request
 from fotapool.model import Clock, Outcome
 from fotapool.testing import rewriting
-from fotapool.testing.arming import Faults
+from fotapool.testing.arming import Armed, Faults
 from fotapool.testing.books import Books
 from fotapool.testing.exchange import Answer, Asked, items_of, operation_of
-from fotapool.testing.fault import Fault
 from fotapool.testing.faults_wire import LISTINGS
 from fotapool.testing.journal import Journal
 from fotapool.testing.remarks import refuse_remark, remarks_of
@@ -67,16 +66,16 @@ class Desk:
         return asked
 
     def _answer(self, asked: Asked) -> Answer:
-        drawn: list[Fault] = []
+        drawn: list[Armed] = []
         answer: Answer | None = None
-        for fault in self._faults.drawn(asked, self):
-            drawn.append(fault)
-            answer = fault.before(asked, self)
+        for armed in self._faults.drawn(asked, self):
+            drawn.append(armed)
+            answer = armed.fault.before(asked, self)
             if answer is not None:
                 break
         if answer is None:
             answer = self._carry_out(asked)
-        for fault in drawn:
+        for fault in list(self._faults.landed(drawn, asked, answer)):
             answer = fault.after(asked, answer, self)
         if asked.operation in LISTINGS and answer.status == 200:
             self._pages[asked.operation, asked.account] = answer.body

@@ -49,6 +49,13 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def before(self, asked: Asked, hands: Hands) -> Answer | None:
         """What happens before the request is carried out; an answer comes in its stead."""
 
+    def lands(self, asked: Asked, answer: Answer) -> bool:
+        """Whether it came to anything, now that there is an answer; else it waits for another.
+
+        So that a token that has just died takes no fault away from the request that follows.
+        """
+        return True
+
     def after(self, asked: Asked, answer: Answer, hands: Hands) -> Answer:
         """What becomes of the answer."""
         return answer

@@ -39,6 +39,9 @@ class PoolExhausted(Fault, frozen=True, tag_field="fault", tag="pool_exhausted")
     def before(self, asked: Asked, hands: Hands) -> None:
         hands.shrink(asked, self.after_)
 
+    def lands(self, asked: Asked, answer: Answer) -> bool:
+        return asked.change is not None
+
 
 class DevicesRefused(Fault, frozen=True, tag_field="fault", tag="devices_refused"):
     """Named devices, or every nth of the list, are refused.
@@ -77,6 +80,9 @@ class DevicesRefused(Fault, frozen=True, tag_field="fault", tag="devices_refused
         default = "unknown_device" if asked.operation == "assign" else "upgrade_running"
         outcome = Outcome[(self.outcome or default).upper()]
         hands.refuse(asked, dict.fromkeys(self._places(asked), outcome), self.reason)
+
+    def lands(self, asked: Asked, answer: Answer) -> bool:
+        return asked.change is not None
 
     def _fits(self, asked: Asked) -> bool:
         return not self.outcome or Outcome[self.outcome.upper()] in _refusing(asked.operation)

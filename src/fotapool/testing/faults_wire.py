@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Literal
@@ -22,7 +23,14 @@ RetryForm = Literal["seconds", "date", "milliseconds", "none"]
 # --- in the answer ------------------------------------------------------------------------------
 
 
-class PageRepeated(Fault, frozen=True, tag_field="fault", tag="page_repeated"):
+class _OfGoodAnswer(Fault, frozen=True):
+    """What happens to a good answer, and waits for one."""
+
+    def lands(self, asked: Asked, answer: Answer) -> bool:
+        return 200 <= answer.status < 300
+
+
+class PageRepeated(_OfGoodAnswer, frozen=True, tag_field="fault", tag="page_repeated"):
     """A page comes a second time."""
 
     on_the_wire = "the page before the one asked for once more, cursor and all"
@@ -37,7 +45,7 @@ class PageRepeated(Fault, frozen=True, tag_field="fault", tag="page_repeated"):
         return replace(answer, body=hands.page_before(asked) or answer.body)
 
 
-class PageShuffled(Fault, frozen=True, tag_field="fault", tag="page_shuffled"):
+class PageShuffled(_OfGoodAnswer, frozen=True, tag_field="fault", tag="page_shuffled"):
     """The devices of a page are in no order; `order` picks which."""
 
     on_the_wire = "the devices of the page in another order; `lastSeenDeviceId` is the right one"
@@ -53,7 +61,7 @@ class PageShuffled(Fault, frozen=True, tag_field="fault", tag="page_shuffled"):
         return replace(answer, body=body)
 
 
-class Spelling(Fault, frozen=True, tag_field="fault", tag="spelling"):
+class Spelling(_OfGoodAnswer, frozen=True, tag_field="fault", tag="spelling"):
     """Of members that the documents spell in two ways, only one spelling comes."""
 
     on_the_wire = (
@@ -70,7 +78,7 @@ class Spelling(Fault, frozen=True, tag_field="fault", tag="spelling"):
         return replace(answer, body=body)
 
 
-class TimeStyle(Fault, frozen=True, tag_field="fault", tag="time_style"):
+class TimeStyle(_OfGoodAnswer, frozen=True, tag_field="fault", tag="time_style"):
     """Times come in another of the documented styles."""
 
     on_the_wire = (
@@ -87,7 +95,7 @@ class TimeStyle(Fault, frozen=True, tag_field="fault", tag="time_style"):
         return replace(answer, body=body)
 
 
-class MembersMissing(Fault, frozen=True, tag_field="fault", tag="members_missing"):
+class MembersMissing(_OfGoodAnswer, frozen=True, tag_field="fault", tag="members_missing"):
     """Optional members are left out."""
 
     on_the_wire = (
@@ -100,7 +108,7 @@ class MembersMissing(Fault, frozen=True, tag_field="fault", tag="members_missing
         return replace(answer, body=rewriting.rewritten(answer.body, rewriting.bare))
 
 
-class JsonMalformed(Fault, frozen=True, tag_field="fault", tag="json_malformed"):
+class JsonMalformed(_OfGoodAnswer, frozen=True, tag_field="fault", tag="json_malformed"):
     """The body breaks off; the request was carried out."""
 
     on_the_wire = "the status and headers of a good answer, and two thirds of its body"
@@ -116,7 +124,7 @@ class JsonMalformed(Fault, frozen=True, tag_field="fault", tag="json_malformed")
 # --- on the way ---------------------------------------------------------------------------------
 
 
-class AnswerLost(Fault, frozen=True, tag_field="fault", tag="answer_lost"):
+class AnswerLost(_OfGoodAnswer, frozen=True, tag_field="fault", tag="answer_lost"):
     """The request is carried out, and its answer never arrives."""
 
     on_the_wire = "the connection breaks after the commit, without a byte of the answer"
@@ -233,7 +241,7 @@ class HtmlPage(Fault, frozen=True, tag_field="fault", tag="html_page"):
 
 def _retry_after(answer: Answer, form: RetryForm, seconds: float, now_ms: int) -> Answer:
     if form == "seconds":
-        return answer.with_headers(retry_after=f"{seconds:g}")
+        return answer.with_headers(retry_after=f"{math.ceil(seconds)}")
     if form == "milliseconds":
         return answer.with_headers(retry_after_ms=f"{seconds * 1000:.0f}")
     if form == "date":
