@@ -257,7 +257,7 @@ def test_the_verbs_of_a_running_emulator(fota_live: Live, shell: Shell) -> None:
     )
     shell("fault", "devices_refused", f"imeis={A},{B}", "reason=Internal error.")
     shell("fault", "answer_delayed", "seconds=2.5", "--probability", "0.5")
-    shell("fault", "html_page", "status=503", "--skip", "1")
+    shell("fault", "html_page", "status=503", "--skip", "1", "times=null", "path=/x/*", "seed=7")
     told = json.loads(shell("fault", "--json")[1])["faults"]
     assert [
         fault.get("imeis") or fault.get("seconds") or fault.get("status") for fault in told
@@ -268,6 +268,7 @@ def test_the_verbs_of_a_running_emulator(fota_live: Live, shell: Shell) -> None:
         503,
     ]
     assert (told[0]["times"], told[3]["skip"], told[2]["probability"]) == (2, 1, 0.5)
+    assert (told[3]["times"], told[3]["path"], told[3]["seed"]) == (None, "/x/*", 7)
     assert shell("fault")[1].splitlines()[1].split() == ["1", "answer_lost", "0", "no"]
     assert shell("fault", "--clear")[1].split() == ["NUMBER", "FAULT", "HITS", "SPENT"]
     assert shell("journal", "--clear") == (0, "the journal is empty\n", "")

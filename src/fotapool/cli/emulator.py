@@ -186,16 +186,18 @@ def _seconds(span: str) -> float:
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, object]:
-    """`seconds=5` as a number, `imeis=A,B` as a list, anything else as a text."""
+    """`seconds=5` as a number, `imeis=A,B` as a list, `times=null` as none, all else as a text."""
     told: dict[str, object] = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign:
             raise ConfigurationError(f"{pair!r}: write settings as NAME=VALUE, such as seconds=5")
-        if name == "imeis":
-            told[name] = value.split(",")
-        elif re.fullmatch(r"-?\d+", value):
-            told[name] = int(value)
-        else:
-            told[name] = float(value) if re.fullmatch(r"-?\d+\.\d+", value) else value
+        told[name] = value.split(",") if name == "imeis" else _value(value)
     return told
+
+
+def _value(text: str) -> object:
+    """A number, null, or the text itself."""
+    if re.fullmatch(r"null|-?\d{1,9}(\.\d+)?", text):
+        return msgspec.json.decode(text)
+    return text
