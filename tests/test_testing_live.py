@@ -22,8 +22,9 @@ import pytest
 
 from fotapool import Client, ConnectionFailed
 from fotapool.cli import main
+from fotapool.cli.emulator import fault
 from fotapool.model import StoreUnusable
-from fotapool.testing import Emulator, Live, Scenario, emulated_live
+from fotapool.testing import FAULTS, Emulator, Live, Scenario, emulated_live
 from test_docs import exports, running
 from world import World, needs
 
@@ -294,6 +295,14 @@ def test_mistakes_are_one_line(
 
     assert (found, out, err.count("\n")) == (code, "", 1)
     assert said in err
+
+
+def test_the_help_names_every_fault() -> None:
+    told = fault.help or ""
+
+    assert re.findall(r"[a-z]+_?[a-z_]+", told.partition("The names:")[2]) == [
+        kind.word() for kind in FAULTS
+    ]
 
 
 def test_where_no_emulator_is(capsys: pytest.CaptureFixture[str]) -> None:

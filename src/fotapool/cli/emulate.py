@@ -44,9 +44,10 @@ def emulate(
     frozen: bool,
     json: bool,
 ) -> None:
-    """Stand in for the license API on a port: real rules, a clock and faults to turn.
+    """Emulate the license API on a port.
 
-    What it keeps is in memory and ends with it, unless --state names a file. Until Ctrl-C.
+    The real rules, with a clock and faults to turn (fotapool emulator). What it keeps is in memory
+    and ends with it, unless --state names a file. Until Ctrl-C.
     """
     from fotapool.testing import IN_MEMORY, Emulator, Scenario
     from fotapool.testing.serving import serving

@@ -31,7 +31,7 @@ class EmulatorUnreached(FotapoolError):
 
 @click.group()
 def emulator() -> None:
-    """Turn an emulator that runs: its books, its clock, its faults; read its journal."""
+    """Turn a running emulator: clock, faults, journal."""
 
 
 @emulator.command()
@@ -103,9 +103,12 @@ def fault(
     json: bool,
     **when: Any,
 ) -> None:
-    """Arm the fault NAME with SETTINGS such as seconds=5, or list what is armed.
+    """Arm the fault NAME, or list what is armed.
 
-    The names are in docs/reference/faults.md: answer_lost, too_many_requests, session_expired …
+    SETTINGS are such as seconds=5. The names: pool_exhausted, devices_refused, session_expired,
+    token_revoked, keys_ignored, page_repeated, page_shuffled, spelling, time_style,
+    members_missing, json_malformed, answer_lost, answer_delayed, connection_cut, slow_drip,
+    too_many_requests, unavailable, html_page.
     """
     if clear:
         told = _ask(url, "DELETE", "faults")
