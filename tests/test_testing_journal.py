@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import socket
@@ -12,7 +13,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
+import requests
 
 from fotapool import ApiError, Client, HttpRequest
 from fotapool.testing import Account, Emulator, Entry, OtherHostCalled, Scenario, emulated
@@ -265,6 +268,15 @@ def test_ordinary_calls_are_answered_under_strictness(fota: Emulator) -> None:
 
 # --- other hosts -------------------------------------------------------------------------------
 
+
+def by_aiohttp(host: str) -> None:
+    async def ask() -> None:
+        async with aiohttp.ClientSession() as session, session.get(f"http://{host}:80/"):
+            pass
+
+    asyncio.run(ask())
+
+
 TRIES: list[Callable[[], object]] = [
     lambda: socket.create_connection(("example.com", 80)),
     lambda: socket.create_connection(("192.0.2.1", 80)),
@@ -272,6 +284,9 @@ TRIES: list[Callable[[], object]] = [
     lambda: socket.getaddrinfo("example.com", 80),
     lambda: http.client.HTTPConnection("example.com").request("GET", "/"),
     lambda: urllib.request.urlopen("http://example.com/"),
+    lambda: requests.get("http://example.com:80/", timeout=1),
+    lambda: by_aiohttp("example.com"),
+    lambda: by_aiohttp("192.0.2.1"),
 ]
 
 

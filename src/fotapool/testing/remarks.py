@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 from fotapool.api import ROUTES
-from fotapool.model import parse_imei
+from fotapool.model import MALFORMED_IMEI as NO_IMEI
+from fotapool.model import DeviceList, parse_imei
 from fotapool.testing.exchange import Answer, Asked, Remark
 
 UNKNOWN_PATH = "unknown_path"
@@ -46,8 +47,9 @@ def remarks_of(asked: Asked) -> Iterator[Remark]:
         )
         return
     if asked.operation in _HAS_DEVICES:
-        wrong = [item for item in asked.items if parse_imei(item) is None]
-        if wrong:
+        devices = DeviceList.parse(asked.items)
+        if NO_IMEI in devices.imeis:
+            wrong = [item for item in devices.items if parse_imei(item) is None]
             yield Remark(MALFORMED_IMEI, f"{shape(wrong[0])}{_more(wrong)}")
     successor = asked.call.route.successor
     if successor:
