@@ -393,18 +393,25 @@ def test_overrides(fota):
 """
 
 
-def test_what_pytest_shows(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text(FAILING)
+def shown(folder: Path, program: str) -> str:
+    """What pytest says of a file, in a run of its own."""
+    (folder / "test_it.py").write_text(program)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    said = done.stdout
+    assert "Traceback" not in done.stdout
+    assert "During handling" not in done.stdout
+    return done.stdout
+
+
+def test_what_pytest_shows(tmp_path: Path) -> None:
+    said = shown(tmp_path, FAILING)
     for words in (
         "FAILED test_it.py::test_reaches_out - Failed: test_it.py::test_reaches_out tried to reach example.com:80",
         "FAILED test_it.py::test_is_sloppy - Failed: 1 remarks on what was asked",
@@ -413,8 +420,53 @@ def test_what_pytest_shows(tmp_path: Path) -> None:
     ):
         assert words in said, said
     assert said.count("-- fota: what was asked --") == 2
-    assert "Traceback" not in said
-    assert "During handling" not in said
+
+
+SETTINGS = """
+[pytest]
+fota_scenario = scenarios/fleet.toml
+fota_strict = true
+fota_allow_hosts = one.example two.example
+"""
+SET = """
+import pytest
+import socket
+
+def test_scenario(fota):
+    assert (fota.account, fota.strict) == ("fleet", True)
+
+def test_host(fota, monkeypatch):
+    with pytest.raises(socket.gaierror):
+        socket.getaddrinfo("two.example.invalid.", 80)
+
+@pytest.mark.fota(strict=False, scenario="other.json")
+def test_marker(fota):
+    assert (fota.account, fota.strict) == ("other", False)
+
+@pytest.mark.fota(scenario="none.toml")
+def test_none(fota):
+    pass
+
+@pytest.mark.fota(scenario="wrong.json")
+def test_wrong(fota):
+    pass
+"""
+
+
+def test_settings_and_files(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text(SETTINGS.replace("two.example", "two.example.invalid."))
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "fleet.toml").write_text('[[accounts]]\nname = "fleet"\n')
+    (tmp_path / "other.json").write_text('{"accounts": [{"name": "other"}]}')
+    (tmp_path / "wrong.json").write_text('{"accounts": [{"licenses": 1, "licensed": 2}]}')
+
+    said = shown(tmp_path, SET)
+    for words in (
+        "3 passed, 2 errors",
+        f"ERROR test_it.py::test_none - Failed: {tmp_path}/none.toml: No such file or directory",
+        "ERROR test_it.py::test_wrong - Failed: scenario: account 0000123456-00001: cannot assign 990003425730501: no_free_license",
+    ):
+        assert words in said, said
 
 
 def test_a_run_that_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:

@@ -390,10 +390,18 @@ def test_the_state_is_there_the_next_time(tmp_path: Path) -> None:
         assert abs((datetime.now(UTC) - later.clock.now).total_seconds()) < 600
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_as_it_is_meant_to(tmp_path: Path, number: int) -> None:
+OPEN = (
+    "warning: 0.0.0.0 can be reached from other machines, and the control API asks for no login\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "host", "warned"),
+    [(signal.SIGINT, "127.0.0.1", ""), (signal.SIGTERM, "0.0.0.0", OPEN)],
+)
+def test_it_stops_as_it_is_meant_to(tmp_path: Path, number: int, host: str, warned: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "fotapool", "emulate", "--port", "0", "--json"],
+        [sys.executable, "-m", "fotapool", "emulate", "--host", host, "--port", "0", "--json"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -408,7 +416,8 @@ def test_it_stops_as_it_is_meant_to(tmp_path: Path, number: int) -> None:
     process.send_signal(number)
     _, said = process.communicate(timeout=10)
 
-    assert (process.returncode, said) == (0, "stopped\n")
+    assert (process.returncode, said) == (0, warned + "stopped\n")
+    assert found["url"].startswith("http://127.0.0.1:")
     assert set(found) == {
         "url",
         "client_id",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -15,6 +15,8 @@ MARKER = (
     "with (a Scenario, or the path of a file), whether requests with a remark are refused, and "
     "which other hosts may be reached"
 )
+T = TypeVar("T")
+
 _ARGUMENTS = {"scenario", "strict", "allow_hosts"}
 
 _journals = pytest.StashKey[object]()
@@ -65,7 +67,6 @@ def pytest_runtest_makereport(
 @pytest.fixture
 def fota_scenario(request: pytest.FixtureRequest) -> Scenario:
     """What `fota` and `fota_live` begin with; override it for a module or a folder."""
-    from fotapool.model import ConfigurationError  # noqa: PLC0415
     from fotapool.testing import Scenario  # noqa: PLC0415
 
     given = _arguments(request).get("scenario")
@@ -73,11 +74,7 @@ def fota_scenario(request: pytest.FixtureRequest) -> Scenario:
         return given
     named = request.config.getini("fota_scenario")
     path = request.path.parent / given if given else request.config.rootpath / named
-    try:
-        return Scenario.load(path) if given or named else Scenario()
-    except ConfigurationError as error:
-        wrong = str(error)
-    pytest.fail(wrong, pytrace=False)
+    return _made(lambda: Scenario.load(path) if given or named else Scenario())
 
 
 @pytest.fixture
@@ -97,7 +94,7 @@ def _fota_emulator(
     from fotapool.testing import Emulator, verify  # noqa: PLC0415
 
     strict = _arguments(request).get("strict", request.config.getini("fota_strict"))
-    with Emulator(fota_scenario, strict=strict) as emulator:
+    with _made(lambda: Emulator(fota_scenario, strict=strict)) as emulator:
 
         def check(passed: bool) -> None:
             wrong = ""
@@ -134,6 +131,17 @@ def fota_live(_fota_emulator: Emulator, _fota_guard: Guard) -> Iterator[Live]:
 
     with live(_fota_emulator, _fota_guard) as served:
         yield served
+
+
+def _made(make: Callable[[], T]) -> T:
+    """What is made; a scenario that makes no sense fails the test in one line."""
+    from fotapool.model import ConfigurationError  # noqa: PLC0415
+
+    try:
+        return make()
+    except ConfigurationError as error:
+        wrong = str(error)
+    pytest.fail(wrong, pytrace=False)
 
 
 def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:

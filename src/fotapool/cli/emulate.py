@@ -49,9 +49,15 @@ def emulate(
     The real rules, with a clock and faults to turn (fotapool emulator). What it keeps is in memory
     and ends with it, unless --state names a file. Until Ctrl-C.
     """
+    from fotapool.server.settings import Settings
     from fotapool.testing import IN_MEMORY, Emulator, Scenario
     from fotapool.testing.serving import serving
 
+    if not Settings(host=host).loopback_only:
+        note(
+            f"warning: {host} can be reached from other machines, and the control API asks for no "
+            "login"
+        )
     scenario = Scenario.load(seed) if seed else Scenario()
     url = IN_MEMORY if state is None else f"sqlite:///{Path(state).absolute()}"
     stop = threading.Event()
