@@ -53,11 +53,6 @@ def emulate(
     from fotapool.testing import IN_MEMORY, Emulator, Scenario
     from fotapool.testing.serving import serving
 
-    if not Settings(host=host).loopback_only:
-        note(
-            f"warning: {host} can be reached from other machines, and the control API asks for no "
-            "login"
-        )
     scenario = Scenario.load(seed) if seed else Scenario()
     url = IN_MEMORY if state is None else f"sqlite:///{Path(state).absolute()}"
     stop = threading.Event()
@@ -66,6 +61,11 @@ def emulate(
         serving(emulator, host, port) as base_url,
         _stopping(stop),
     ):
+        if not Settings(host=host).loopback_only:
+            note(
+                f"warning: {host} can be reached from other machines, and the control API asks for no "
+                "login"
+            )
         if json:
             emit_json(_told(base_url, emulator, state))
         else:
