@@ -63,8 +63,8 @@ def emulate(
     ):
         if not Settings(host=host).loopback_only:
             note(
-                f"warning: {host} can be reached from other machines, and the control API asks for no "
-                "login"
+                f"warning: {host} can be reached from other machines, and the control API asks "
+                "for no login"
             )
         if json:
             emit_json(_told(base_url, emulator, state))
