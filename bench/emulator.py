@@ -193,7 +193,7 @@ def installed(name: str, command: Sequence[str]) -> bool:
     return False
 
 
-def beside(ours: Server, other: Server | None, name: str, rounds: int) -> None:
+def beside(ours: Server, other: Server | None, name: str, rounds: int, bar: float) -> None:
     """Print our start beside another's, in turn."""
     if other is None:
         print(f"SKIPPED: {name} is not here and could not be installed")
@@ -202,7 +202,7 @@ def beside(ours: Server, other: Server | None, name: str, rounds: int) -> None:
     our_s, their_s = interleave(rounds, *(partial(_started, server) for server in (ours, other)))
     ratios = [mine / theirs for mine, theirs in zip(our_s, their_s, strict=True)]
     remark = f"{statistics.median(our_s):.2f} s, {name} {statistics.median(their_s):.2f} s"
-    print(Row(f"process to first answer: emulate / {name}", ratios, 0.5, 0.25, True, remark))
+    print(Row(f"process to first answer: emulate / {name}", ratios, bar, bar / 2, True, remark))
 
 
 def _started(server: Server, _round: int) -> float:
@@ -217,7 +217,7 @@ def fixture_beside_moto(python: Path, rounds: int) -> None:
     )
     ratios = [mine / theirs for mine, theirs in zip(our_s, their_s, strict=True)]
     remark = f"{statistics.median(our_s):.2f} s, moto {statistics.median(their_s):.2f} s"
-    print(Row("in process to first answer: fota / moto", ratios, 0.3, 0.15, True, remark))
+    print(Row("in process to first answer: fota / moto", ratios, 0.5, 0.25, True, remark))
 
 
 def measure_ours(rounds: int) -> None:
@@ -243,13 +243,13 @@ def main() -> None:
     ours = Server("emulate", lambda port: [fotapool, "emulate", "--port", str(port)], "/healthz")
     first_answer_s(ours)
     with moto() as python:
-        beside(ours, moto_server(python), "moto server", rounds)
+        beside(ours, moto_server(python), "moto server", rounds, 1.0)
         if python:
             fixture_beside_moto(python, rounds)
     with prism() as command, tempfile.NamedTemporaryFile("w", suffix=".json") as description:
         json.dump(load_description(), description)
         description.flush()
-        beside(ours, prism_server(command, description.name), "Prism", rounds)
+        beside(ours, prism_server(command, description.name), "Prism", rounds, 0.3)
 
 
 if __name__ == "__main__":
