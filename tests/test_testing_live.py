@@ -122,6 +122,23 @@ def _quietly(job: Callable[[], object]) -> Callable[[], None]:
     return run
 
 
+def test_a_cut_is_no_defect_of_the_server(
+    fota_live: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = fota_live.new_client(max_retries=0)
+    client.licenses.status(ACCOUNT)
+    for arm in (fota_live.faults.answer_lost, fota_live.faults.connection_cut):
+        arm()
+        with pytest.raises(ConnectionFailed):
+            client.licenses.status(ACCOUNT)
+    fota_live.faults.connection_cut("within")
+    with pytest.raises(ConnectionFailed):
+        client.licenses.status(ACCOUNT)
+    client.licenses.status(ACCOUNT)
+
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
 def test_a_body_that_is_too_large_is_refused(fota_live: Live) -> None:
     status, told = ask(fota_live, "POST", "/api/fota/v3/licenses/a/assign", b"x" * (5 << 20))
 

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -103,17 +103,21 @@ class EmulatorApp:
         self._control = Control(emulator)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        body = await _read(receive)
+        # Made before the exchange: a reset right after it must end the delay as well.
+        delivery = _Delivery(self._emulator, scope.get(_TRANSPORT), receive, send)
+        # The block has ended, and with it whatever was still under way.
+        with suppress(asyncio.CancelledError):
+            await delivery.deliver(await self._answer(scope, await _read(receive)))
+
+    async def _answer(self, scope: Any, body: bytes | None) -> Answer:
         path = scope["raw_path"].decode("ascii", "replace")
         if path.startswith(CONTROL):
-            answer = await self._in_thread(lambda: self._controlled(scope, path, body or b""))
-        elif path in ("/healthz", "/readyz"):
-            answer = _json(200, {"status": "ok" if path == "/healthz" else "ready"})
-        elif body is None:
-            answer = _refused(path, Refusal.BODY_TOO_LARGE)
-        else:
-            answer = await self._in_thread(lambda: self._exchange(scope, path, body or b""))
-        await _Delivery(self._emulator, scope.get(_TRANSPORT), send).deliver(answer)
+            return await self._in_thread(lambda: self._controlled(scope, path, body or b""))
+        if path in ("/healthz", "/readyz"):
+            return _json(200, {"status": "ok" if path == "/healthz" else "ready"})
+        if body is None:
+            return _refused(path, Refusal.BODY_TOO_LARGE)
+        return await self._in_thread(lambda: self._exchange(scope, path, body))
 
     def _exchange(self, scope: Any, path: str, body: bytes) -> Answer:
         query = scope["query_string"].decode("latin-1")
@@ -131,8 +135,9 @@ class EmulatorApp:
 class _Delivery:
     """Sends an answer the way it is to travel."""
 
-    def __init__(self, emulator: Emulator, transport: Any, send: Any) -> None:
+    def __init__(self, emulator: Emulator, transport: Any, receive: Any, send: Any) -> None:
         self._emulator = emulator
+        self._receive = receive
         self._generation = emulator.generation
         self._transport = transport
         self._send = send
@@ -141,6 +146,7 @@ class _Delivery:
         await self._wait(answer.delay_s)
         if answer.cut is Cut.BEFORE_ANSWER:
             self._transport.abort()
+            await self._hung_up()
             return
         headers = [(b"content-length", str(len(answer.body)).encode())]
         headers += [(k.encode(), v.encode("latin-1", "replace")) for k, v in answer.headers.items()]
@@ -151,6 +157,7 @@ class _Delivery:
             half = answer.body[: len(answer.body) // 2]
             await self._send({"type": "http.response.body", "body": half, "more_body": True})
             self._transport.close()
+            await self._hung_up()
             return
         async for piece, more in self._pieces(answer):
             await self._send({"type": "http.response.body", "body": piece, "more_body": more})
@@ -164,6 +171,11 @@ class _Delivery:
             await self._wait(answer.drip_s / DRIP_PIECES)
             yield answer.body[start : start + size], True
         yield b"", False
+
+    async def _hung_up(self) -> None:
+        """Until the connection is gone: to end before would be called a defect."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def _wait(self, seconds: float) -> None:
         """In real time, for the client is another process; a reset ends it."""
