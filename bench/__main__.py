@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-SCRIPTS = ("assign", "status", "ledger", "history", "shrink", "latency", "postgres")
+SCRIPTS = ("assign", "status", "ledger", "history", "shrink", "latency", "postgres", "emulator")
 
 ROW = re.compile(
     r"^(?P<name>.+?)\s+(?P<median>\d+\.\d\d)  \((?P<spread>[^)]*)\)  "

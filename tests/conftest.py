@@ -13,11 +13,13 @@ import pytest
 import described
 import postgres
 from databases import Database
-from fotapool.api import Api, Reply, Request
+from fotapool.api import Api, Call, Reply, Request
+from fotapool.model import Change
 from fotapool.server.exchange import Exchange
 from fotapool.server.log import LOGGER
 from fotapool.server.pages import Logged
 from fotapool.store import open_store
+from fotapool.testing.books import Books
 from postgres import Databases
 from world import Clock, World
 
@@ -114,6 +116,7 @@ def log_lines_stay_in_their_test() -> Iterator[None]:
 def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every answer that a test sees of the API is as the API's description says."""
     respond, exchange, write = Api.respond, Logged.__call__, Exchange._write
+    answer = Books.answer
 
     def respond_checked(self: Api, request: Request) -> Reply:
         reply = respond(self, request)
@@ -142,6 +145,13 @@ def answers_are_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         told = self.told
         described.check(told.method, told.path, reply.status, self.headers(reply), reply.body)
 
+    def answer_checked(self: Books, call: Call) -> tuple[Reply, Change | None]:
+        reply, change = answer(self, call)
+        asked = call.request
+        described.check(asked.method, asked.path, reply.status, reply.headers, reply.body)
+        return reply, change
+
+    monkeypatch.setattr(Books, "answer", answer_checked)
     monkeypatch.setattr(Api, "respond", respond_checked)
     monkeypatch.setattr(Exchange, "_write", write_checked)
     monkeypatch.setattr(Logged, "__call__", exchange_checked)

@@ -44,6 +44,19 @@ def test_the_shrink_is_timed() -> None:
     )
 
 
+def test_the_emulator_is_timed_and_what_is_not_here_is_named() -> None:
+    command = [sys.executable, "-m", "bench.emulator", "--quick"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        len(re.findall(r"^.+ \d+\.\d\d ms  \(.*1 rounds\)   aim ", done.stdout, re.MULTILINE)) == 4
+    )
+    assert "SKIPPED: moto and Prism" in done.stdout
+
+
 def test_every_script_is_run_by_make_bench() -> None:
     scripts = {path.stem for path in ROOT.glob("bench/*.py") if "def main(" in path.read_text()}
 

@@ -301,8 +301,16 @@ def test_every_option_is_a_variable_too_and_every_command_prints_json(
 ) -> None:
     options = {option.name: option for option in command.params if isinstance(option, click.Option)}
 
-    without_database = {"signing-key", "history", "as-of", "refusals", "undo"}
-    expected = {"db", "output", "as_json"} - ({"db"} if path[-1] in without_database else set())
+    without_database = {
+        "signing-key",
+        "history",
+        "as-of",
+        "refusals",
+        "undo",
+        "emulate",
+        "emulator",
+    }
+    expected = {"db", "output", "as_json"} - ({"db"} if without_database & set(path) else set())
     assert expected <= set(options)
     for option in options.values():
         assert option.envvar == PREFIX + option.opts[0].removeprefix("--").replace("-", "_").upper()

@@ -8,12 +8,13 @@ import pickle
 import socket
 import subprocess
 import sys
-import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,10 @@ from fotapool import (
 )
 from fotapool.client.transport import HttpRequest
 from fotapool.server.log import JsonLines
-from world import ACCOUNT, Script, World, answer, client_of, imeis
+from fotapool.testing import Account, Emulator, Faults, Live, Scenario
+from world import ACCOUNT, Script, World, answer, client_of
 
+MANY = Scenario(accounts=(Account(licenses=2500, devices=2500, licensed=2500),))
 A, B = "990003425730524", "000000000000042"
 PAGE = {
     "accountName": "a",
@@ -70,7 +73,7 @@ OVER = answer(
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
-    monkeypatch.setattr("fotapool.client.time.sleep", pauses.append)
+    monkeypatch.setattr("fotapool.client.transport.time.sleep", pauses.append)
     return pauses
 
 
@@ -297,81 +300,63 @@ def test_a_token_is_fetched_again_when_it_has_run_out() -> None:
     ]
 
 
+def asked(fota: Emulator) -> str:
+    """The operations that were asked for, in order."""
+    return " ".join(entry.operation for entry in fota.requests)
+
+
 @pytest.mark.parametrize(
-    ("refusal", "renewal", "headers"),
+    ("arm", "expected"),
     [
-        (OVER, TOKEN_2, ("Bearer bearer-2", "session-1")),
-        (EXPIRED, SESSION_2, ("Bearer bearer-1", "session-2")),
-        (
-            answer(
-                400,
-                {
-                    "errorCode": "UnifiedWebService.INPUT_INVALID.SessionToken.Invalid",
-                    "errorMessage": "?",
-                },
-            ),
-            SESSION_2,
-            ("Bearer bearer-1", "session-2"),
-        ),
+        (lambda f: f.faults.token_revoked(), "assign token assign"),
+        (lambda f: f.faults.session_expired(), "assign login assign"),
+        (lambda f: f.reset(), "assign token assign login assign"),
     ],
+    ids=["revoked", "expired", "forgotten"],
 )
 def test_a_refused_token_is_renewed_and_the_call_sent_again(
-    refusal: Response, renewal: Response, headers: tuple[str, str]
+    fota: Emulator, arm: Callable[[Emulator], object], expected: str
 ) -> None:
-    client, script = logging_in(TOKEN, SESSION, refusal, renewal, answer(200, CHANGE))
-    client.licenses.assign("a", [A])
+    fota.client.licenses.status(ACCOUNT)
+    fota.requests.clear()
+    arm(fota)
+    fota.client.licenses.assign(ACCOUNT, [A])
 
-    last = script.sent[-1]
-    assert (last.headers["Authorization"], last.headers["VZ-M2M-Token"]) == headers
-    assert (last.method, last.body) == ("POST", b'{"deviceList":["990003425730524"]}')
+    assert asked(fota) == expected
+    assert fota.requests.last.request_body == b'{"deviceList":["990003425730524"]}'
+    fota.requests.assert_assigned([A], only=True)
 
 
-def test_a_token_is_renewed_once_per_call() -> None:
-    client, script = logging_in(TOKEN, SESSION, OVER, TOKEN_2, OVER)
+def test_a_token_is_renewed_once_per_call(fota: Emulator) -> None:
+    fota.faults.token_revoked(times=None)
 
     with pytest.raises(Unauthorized):
-        client.licenses.status("a")
-    assert len(script.sent) == 5
+        fota.client.licenses.status(ACCOUNT)
+    assert asked(fota) == "token login status token status"
 
 
 @pytest.mark.parametrize(
-    ("answers", "kind"),
+    ("wrong", "kind", "expected"),
     [
-        ([answer(401, {"error": "invalid_client", "error_description": "no"})], Unauthorized),
-        (
-            [
-                TOKEN,
-                answer(
-                    400,
-                    {
-                        "errorCode": "UnifiedWebService.INPUT_INVALID.Password.Invalid",
-                        "errorMessage": "no",
-                    },
-                ),
-            ],
-            ErrorException,
-        ),
+        ({"client_secret": "wrong"}, Unauthorized, "token"),
+        ({"password": "wrong"}, ErrorException, "token login"),
     ],
 )
 def test_a_refused_login_is_never_sent_again(
-    answers: list[Response], kind: type[AnswerError]
+    fota: Emulator, wrong: dict[str, str], kind: type[AnswerError], expected: str
 ) -> None:
-    client, script = logging_in(*answers)
+    client = fota.new_client(**wrong)
 
     for _ in range(6):
         with pytest.raises(kind):
-            client.licenses.status("a")
-    assert len(script.sent) == len(answers)
+            client.licenses.status(ACCOUNT)
+    assert asked(fota) == expected
 
 
-def test_a_bearer_that_died_before_the_login_is_fetched_again() -> None:
+def test_a_bearer_that_died_before_the_login_is_fetched_again(fota: Emulator) -> None:
     """The login was not refused for itself, so it is sent again, once."""
-    script = Script(OVER, TOKEN_2, SESSION, answer(200, PAGE))
-    given = {"client_id": "i", "client_secret": "c", "username": "u", "password": "p"}
-    client = Client(**given, access_token="stale", transport=script)  # type: ignore[arg-type]
-
-    assert client.licenses.status("a").used == 2
-    assert script.sent[-1].headers["Authorization"] == "Bearer bearer-2"
+    assert fota.new_client(access_token="stale").licenses.status(ACCOUNT).used == 0
+    assert asked(fota) == "login token login status"
 
 
 def test_token_calls_are_tried_again_like_any_other() -> None:
@@ -433,41 +418,59 @@ BROKEN = ConnectionFailed("broke", sent=True)
 UNREACHED = ConnectionFailed("no connection", sent=False)
 SLOW = TimedOut("too slow", sent=True)
 
-# first answer                           read again  write again
-RETRIES = [
-    (BROKEN,                             True,       False),
-    (SLOW,                               True,       False),
-    (UNREACHED,                          True,       True),
-    (answer(429),                        True,       True),
-    (answer(429, retry_after="1"),       True,       True),
-    (answer(503, retry_after="1"),       True,       True),
-    (answer(503),                        True,       False),
-    (answer(502),                        True,       False),
-    (answer(504),                        True,       False),
-    (answer(500),                        False,      False),
-    (answer(400),                        False,      False),
-    (answer(404),                        False,      False),
+Arm = Callable[[Faults], object]
+
+# what goes wrong                                  read again  write again, and the server keeps …
+#                                                              … no keys     … keys
+RETRIES: list[tuple[Arm, bool, bool, bool]] = [
+    (lambda f: f.connection_cut(),                 True,       False,        True),
+    (lambda f: f.connection_cut("within"),         True,       False,        True),
+    (lambda f: f.answer_lost(),                    True,       False,        True),
+    (lambda f: f.answer_delayed(60),               True,       False,        True),
+    (lambda f: f.too_many_requests(form="none"),   True,       True,         True),
+    (lambda f: f.too_many_requests(1),             True,       True,         True),
+    (lambda f: f.unavailable(1),                   True,       True,         True),
+    (lambda f: f.unavailable(form="none"),         True,       False,        True),
+    (lambda f: f.html_page(502),                   True,       False,        True),
+    (lambda f: f.html_page(504),                   True,       False,        True),
+    (lambda f: f.html_page(500),                   False,      False,        False),
+    (lambda f: f.html_page(400),                   False,      False,        False),
+    (lambda f: f.html_page(404),                   False,      False,        False),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("first", "reads", "writes"), RETRIES, ids=range(len(RETRIES)))
-def test_what_is_tried_again(first: Response | Exception, reads: bool, writes: bool) -> None:
-    for again, call, good in ((reads, "status", PAGE), (writes, "assign", CHANGE)):
-        client, script = ready(first, answer(200, good))
-        arguments = ("a",) if call == "status" else ("a", [A])
-        if again:
-            getattr(client.licenses, call)(*arguments)
+@pytest.mark.parametrize("what", ["read", "write", "keyed write"])
+@pytest.mark.parametrize(("arm", "reads", "writes", "keyed"), RETRIES, ids=range(len(RETRIES)))
+def test_what_is_tried_again(
+    fota: Emulator, what: str, arm: Arm, reads: bool, writes: bool, keyed: bool
+) -> None:
+    again = {"read": reads, "write": writes, "keyed write": keyed}[what]
+    if what != "keyed write":
+        fota.faults.keys_ignored()
+    licenses = fota.client.licenses
+    licenses.status(ACCOUNT)
+    fota.requests.clear()
+    arm(fota.faults)
+    with nullcontext() if again else pytest.raises(ApiError):
+        if what == "read":
+            licenses.status(ACCOUNT)
         else:
-            with pytest.raises(ApiError):
-                getattr(client.licenses, call)(*arguments)
-        assert len(script.sent) == 1 + again
+            licenses.assign(ACCOUNT, [A])
+    assert len(fota.requests) == 1 + again
+
+
+def test_what_never_left_is_sent_again() -> None:
+    client, script = ready(UNREACHED, answer(200, CHANGE))
+    client.licenses.assign("a", [A])
+
+    assert len(script.sent) == 2
 
 
 KEEPS = {"fotapool-idempotency": "24h"}
 UNKNOWN = answer(503, {"errorCode": "OUTCOME_UNKNOWN", "errorMessage": "?"})
 
 
-@pytest.mark.parametrize("first", [BROKEN, SLOW, UNKNOWN, answer(502), answer(504)])
+@pytest.mark.parametrize("first", [BROKEN, SLOW, UNKNOWN])
 def test_a_server_that_keeps_keys_is_asked_again_under_the_same_one(
     first: Response | Exception,
 ) -> None:
@@ -509,41 +512,48 @@ def test_a_key_that_no_server_takes_is_told_before_any_request(key: str) -> None
                 verbs.assign("a", ["1"], idempotency_key=key)
 
 
-def test_asking_again_after_a_crash_gives_the_answer_of_then(small_world: World) -> None:
-    world = small_world
-    world.add_account(licenses=2, devices=[int(A), int(B)])
-    login = world.add_login()
-    with world.serving() as url:
-        with login.client(url) as client:
-            first = client.licenses.assign(ACCOUNT, [A], idempotency_key="job 1")
-            client.licenses.remove(ACCOUNT, [A])
-        with login.client(url) as client:
-            again = client.licenses.assign(ACCOUNT, [A], idempotency_key="job 1")
-            used = client.licenses.status(ACCOUNT).used
+def test_asking_again_after_a_crash_gives_the_answer_of_then(fota: Emulator) -> None:
+    with fota.new_client() as client:
+        first = client.licenses.assign(ACCOUNT, [A], idempotency_key="job 1")
+        client.licenses.remove(ACCOUNT, [A])
+    with fota.new_client() as client:
+        again = client.licenses.assign(ACCOUNT, [A], idempotency_key="job 1")
+        used = client.licenses.status(ACCOUNT).used
 
     assert (first.replayed, again.replayed, used) == (False, True, 0)
     assert (again.change, again.verdicts, again.used) == (first.change, first.verdicts, 1)
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
-def test_retries_come_to_an_end(retries: int, no_pauses: list[float]) -> None:
-    client, script = ready(*[answer(503)] * 9, max_retries=retries)
-
+def test_retries_come_to_an_end(fota: Emulator, retries: int) -> None:
+    fota.faults.unavailable(form="none", times=None)
+    began = fota.clock.now
     with pytest.raises(ServerError):
-        client.licenses.status("a")
-    assert len(script.sent) == retries + 1
-    assert len(no_pauses) == retries
-    assert all(0 <= pause <= 0.5 * 2**at for at, pause in enumerate(no_pauses))
+        fota.new_client(max_retries=retries).licenses.status(ACCOUNT)
+
+    moments = [entry.at for entry in fota.requests.of("status")]
+    assert len(moments) == retries + 1
+    for at, (sooner, later) in enumerate(pairwise(moments)):
+        assert timedelta(0) <= later - sooner <= timedelta(seconds=0.5 * 2**at)
+    assert moments[0] == began
 
 
-@pytest.mark.parametrize(("header", "expected"), [("3", 3.0), ("0", 0.0), ("9999", 60.0)])
+@pytest.mark.parametrize(("seconds", "expected"), [(3, 3.0), (0, 0.0), (9999, 60.0)])
 def test_retry_after_is_heeded_within_reason(
-    header: str, expected: float, no_pauses: list[float]
+    fota: Emulator, seconds: float, expected: float
 ) -> None:
-    client, _ = ready(answer(429, retry_after=header), answer(200, PAGE))
+    began = fota.clock.now
+    fota.faults.too_many_requests(seconds)
+    fota.client.licenses.status(ACCOUNT)
+
+    assert fota.clock.now - began == timedelta(seconds=expected)
+
+
+def test_a_client_of_a_plain_transport_really_waits(no_pauses: list[float]) -> None:
+    client, _ = ready(answer(429, retry_after="3"), answer(200, PAGE))
     client.licenses.status("a")
 
-    assert no_pauses == [expected]
+    assert no_pauses == [3.0]
 
 
 # --- errors ------------------------------------------------------------------------------------
@@ -714,42 +724,39 @@ def test_plain_verbs_against_a_server(small_world: World) -> None:
     )
 
 
-def test_devices_go_through_all_pages(small_world: World) -> None:
-    world = small_world
-    devices = imeis(2500)
-    world.add_account(licenses=2500, devices=devices)
-    login = world.add_login()
-    login.post(f"/api/fota/v3/licenses/{ACCOUNT}/assign", {"deviceList": list(map(str, devices))})
-    with world.serving() as url, login.client(url) as client:
-        assert [int(device.imei) for device in client.licenses.devices(ACCOUNT)] == devices
+@pytest.mark.fota(scenario=MANY)
+def test_devices_go_through_all_pages(fota: Emulator) -> None:
+    found = [device.imei for device in fota.client.licenses.devices(ACCOUNT)]
+
+    assert found == list(fota.devices)
+    assert len(fota.requests.of("status")) == 3
 
 
-@pytest.mark.parametrize("last", [None, A])
-def test_pages_that_do_not_go_on_are_an_error_not_an_end(last: str | None) -> None:
-    stuck = answer(200, PAGE | {"hasMoreData": True, "lastSeenDeviceId": last})
+def test_pages_without_a_cursor_are_an_error_not_an_end() -> None:
+    stuck = answer(200, PAGE | {"hasMoreData": True, "lastSeenDeviceId": None})
     client, _ = ready(stuck, stuck)
 
     with pytest.raises(ApiError, match="do not go on"):
         list(client.licenses.devices("a"))
 
 
-def test_a_total_that_is_not_told_is_none_not_zero() -> None:
-    client, _ = ready(
-        answer(200, {name: value for name, value in PAGE.items() if name != "totalLicense"})
-    )
+@pytest.mark.fota(scenario=MANY)
+def test_pages_that_do_not_go_on_are_an_error_not_an_end(fota: Emulator) -> None:
+    fota.faults.page_repeated()
 
-    status = client.licenses.status("a")
-    assert (status.total, status.free, status.used) == (None, None, 2)
+    with pytest.raises(ApiError, match="do not go on"):
+        list(fota.client.licenses.devices(ACCOUNT))
+
+
+@pytest.mark.fota(scenario=MANY)
+def test_a_total_that_is_not_told_is_none_not_zero(fota: Emulator) -> None:
+    fota.faults.members_missing()
+
+    status = fota.client.licenses.status(ACCOUNT)
+    assert (status.total, status.free, status.used) == (None, None, 2500)
 
 
 # --- the network -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def deaf() -> Iterator[str]:
-    """A port that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def test_nobody_listening_is_a_connection_that_failed_unsent() -> None:
@@ -764,38 +771,35 @@ def test_nobody_listening_is_a_connection_that_failed_unsent() -> None:
     assert caught.value.sent is False
 
 
-def test_a_server_that_does_not_answer_is_timed_out(deaf: str) -> None:
-    client = Client(
-        access_token="b", session_token="s", base_url=deaf, max_retries=0, timeout_s=0.2
-    )
-
-    with pytest.raises(TimedOut, match=r"did not answer within 0.2 s") as caught:
-        client.licenses.assign("a", [A])
-    assert caught.value.sent is True
-    client.close()
-
-
-def test_a_connection_cut_before_the_answer_is_a_failure_that_may_have_been_sent() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def hang_up() -> None:
-            connection, _ = listening.accept()
-            connection.recv(65536)
-            connection.close()
-
-        cutter = threading.Thread(target=hang_up)
-        cutter.start()
-        client = Client(
-            access_token="b",
-            session_token="s",
-            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
-            max_retries=0,
-        )
-        with pytest.raises(ConnectionFailed, match="broke") as caught:
-            client.licenses.assign("a", [A])
-        cutter.join()
-    assert caught.value.sent is True
-    client.close()
+@pytest.mark.parametrize("door", ["fota", "fota_live"])
+@pytest.mark.parametrize(
+    ("arm", "kind", "said"),
+    [
+        (lambda f: f.answer_delayed(60), TimedOut, r"did not answer within 0\.3 s"),
+        (lambda f: f.connection_cut(), ConnectionFailed, "broke"),
+        (lambda f: f.connection_cut("within"), ConnectionFailed, "broke"),
+    ],
+)
+def test_no_answer_is_a_failure_that_may_have_been_sent(
+    request: pytest.FixtureRequest,
+    door: str,
+    arm: Arm,
+    kind: type[ConnectionFailed],
+    said: str,
+) -> None:
+    """The same through both doors, so that what the emulator says in process is the truth."""
+    fota: Emulator | Live = request.getfixturevalue(door)
+    tokens = fota.client._tokens.get(session=True)
+    with fota.new_client(
+        access_token=tokens["bearer"],
+        session_token=tokens["session"],
+        max_retries=0,
+        timeout_s=0.3 if kind is TimedOut else 60,
+    ) as client:
+        arm(fota.faults)
+        with pytest.raises(ConnectionFailed, match=said) as caught:
+            client.licenses.assign(ACCOUNT, [A])
+    assert (type(caught.value), caught.value.sent) == (kind, True)
 
 
 def test_a_name_that_does_not_resolve_is_a_connection_that_failed() -> None:
@@ -850,7 +854,7 @@ def test_public_names_are_there_and_sorted() -> None:
 
 def test_importing_is_light() -> None:
     loaded = subprocess.run(
-        [sys.executable, "-c", "import sys, fotapool; print(*sys.modules)"],
+        [sys.executable, "-c", "import sys; from fotapool import Client; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,

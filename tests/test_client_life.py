@@ -19,6 +19,7 @@ from fotapool import (
     Verdict,
 )
 from fotapool.model import Role, Verb
+from fotapool.testing import Account, Emulator, Scenario
 from fotapool.wire import pool_life
 from script import IMEIS, Play
 from world import ACCOUNT, Script, World, answer, imeis
@@ -258,11 +259,11 @@ def test_answers_of_others_are_read_as_they_come() -> None:
         assert (device.imei, device.licensed, device.found) == (A, None, True)
 
 
-def test_pages_that_do_not_go_on_are_an_error_not_a_loop() -> None:
-    stuck = page(hasMoreData=True, lastSeenDeviceId=A, deviceList=[{"deviceId": A}])
-    client = Client(transport=Script(stuck, stuck), access_token="t", session_token="s")
+@pytest.mark.fota(scenario=Scenario(accounts=(Account(devices=2500),)))
+def test_pages_that_do_not_go_on_are_an_error_not_a_loop(fota: Emulator) -> None:
+    fota.faults.page_repeated(operation="devices")
     with pytest.raises(ApiError, match="do not go on"):
-        list(client.licenses.account_devices(ACCOUNT))
+        list(fota.client.licenses.account_devices(ACCOUNT))
     empty = answer(200, {"count": 9, "hasMoreData": True, "deviceList": []})
     client = Client(transport=Script(empty), access_token="t", session_token="s")
     with pytest.raises(ApiError, match="does not go on"):

@@ -19,6 +19,7 @@ from fotapool import (
     UnexpectedAnswer,
 )
 from fotapool.ledger import history as history_module
+from fotapool.testing import Emulator
 from world import ACCOUNT, Script, World, answer, imeis
 
 A, B, C = (f"{imei:015d}" for imei in (990003425730524, 42, 5))
@@ -211,16 +212,21 @@ def test_the_clock(small_world: World, client: Client) -> None:
     assert (health.changed_at, health.sequence) == (NOON + 3 * MINUTE, 5)
 
 
-def test_the_session_is_not_needed_but_the_bearer_is() -> None:
-    script = Script(answer(200, {"items": []}))
-    client = Client(access_token="b", transport=script)
+def test_the_session_is_not_needed_but_the_bearer_is(fota: Emulator) -> None:
+    client = fota.new_client(username="", password="")
 
-    assert list(client.pool.changes("a")) == []
-    assert "VZ-M2M-Token" not in script.sent[0].headers
+    assert [change.verb for change in client.pool.changes(ACCOUNT)] == [
+        "register",
+        "create_account",
+    ]
+    assert [entry.operation for entry in fota.requests] == ["token", "changes"]
+    assert "vz-m2m-token" not in fota.requests.last.request_headers
     with pytest.raises(ConfigurationError, match="missing: username"):
-        client.licenses.status("a")
+        client.licenses.status(ACCOUNT)
+    nobody = fota.new_client(client_id="", client_secret="")
     with pytest.raises(ConfigurationError, match=r"missing: client_id .*, client_secret [^,]*$"):
-        Client(transport=Script()).pool.status("a")
+        nobody.pool.status(ACCOUNT)
+    assert len(fota.requests) == 2
 
 
 def test_outcomes_and_members_of_tomorrow_are_passed_over() -> None:

@@ -7,16 +7,20 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import click
+import msgspec
 import pytest
 
+from fotapool import ErrorException
 from fotapool.api.routes import POOL, ROUTES
 from fotapool.auth import FAILED_LOGINS_MAX, LOCK_MS, SESSION_IDLE_MS, TOKEN_LIFE_MS
 from fotapool.bulk import RowProblem
@@ -30,6 +34,10 @@ from fotapool.model import ITEM_LENGTH_MAX, Outcome, Refusal, Role, Verb
 from fotapool.server.http import HEAD_BYTES_MAX, HEAD_TIMEOUT_S
 from fotapool.server.settings import Settings
 from fotapool.store import SqliteStore
+from fotapool.testing import FAULTS, Emulator, Faults, Journal, Scenario, When
+from fotapool.testing.arming import Matching
+from fotapool.testing.control import Control
+from fotapool.testing.faults_service import REFUSED_OUTCOMES
 from fotapool.wire.errors import ERRORS
 from script import IMEIS, Play
 from test_cli import ALL
@@ -311,7 +319,7 @@ def test_the_vendor_account_door(tmp_path: Path) -> None:
     world = World(SqliteStore(None, clock=Clock()), Clock())
     world.add_account(licenses=1000, devices=[990003425730524])
     secrets = world.credentials.create([ACCOUNT])
-    snippet, _ = blocks("README.md", "python")
+    snippet, *_ = blocks("README.md", "python")
     with world.serving() as url:
         done = run(
             [sys.executable, "-W", "error", "-c", snippet],
@@ -341,20 +349,103 @@ def test_the_own_pool_door(tmp_path: Path) -> None:
 
 
 def test_the_testing_door_and_the_official_sdk_recipe(tmp_path: Path) -> None:
-    demo = next(block for block in blocks("README.md", "sh") if ":memory:" in block)
+    _, first_test, _ = blocks("README.md", "python")
+    emulate = next(block for block in blocks("README.md", "sh") if "emulate" in block)
     (recipe,) = blocks("docs/how-to/official-sdk.md", "python")
-    with running(["bash", "-c", "exec " + demo], tmp_path, "Client().licenses") as said:
+    assert len(first_test.split("\n\n")[1].splitlines()) <= 5
+    assert pytest_of(first_test, tmp_path) == 1
+    with running(["bash", "-c", "exec " + emulate], tmp_path, "/_emulator/") as said:
         variables = exports(said)
         assert set(variables) == {
             ENVIRONMENT[name]
             for name in ("base_url", "client_id", "client_secret", "username", "password")
         }
-        imei = re.findall(r"'(\d{15})'", said[-1])[0]
-        done = run(
-            [sys.executable, "-c", recipe.replace("990003425730524", imei)], tmp_path, **variables
-        )
+        done = run([sys.executable, "-c", recipe], tmp_path, **variables)
 
-    assert done.stdout == "9551 LicenseAssignSuccess\n"
+    assert done.stdout == "1 LicenseAssignSuccess\n"
+
+
+def pytest_of(program: str, folder: Path) -> int:
+    """Run a page's tests as a user would; how many passed."""
+    (folder / "test_page.py").write_text(program)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    # The official SDK's own import warns.
+    lenient = ["-W", "ignore::DeprecationWarning", "-W", "ignore::SyntaxWarning"]
+    done = run([*command, *(lenient if "verizon" in program else [])], folder)
+    return int(re.findall(r"^(\d+) passed in", done.stdout, re.MULTILINE)[0])
+
+
+TESTING = "docs/how-to/test-your-code.md"
+
+
+def test_the_tests_of_the_testing_page(tmp_path: Path) -> None:
+    passed = [pytest_of(program, tmp_path) for program in blocks(TESTING, "python")]
+
+    assert passed == [2, 1, 1, 1, 1]
+
+
+def test_the_scenario_of_the_testing_page(tmp_path: Path) -> None:
+    (file,) = blocks(TESTING, "toml")
+    scenario = Scenario.of(tomllib.loads(file))
+    with Emulator(scenario) as emulator:
+        assert emulator.client.licenses.status("large").used == 9000
+        assert emulator.login.client_id == "my-client"
+
+
+def test_the_commands_of_the_testing_page(tmp_path: Path) -> None:
+    install, commands = blocks(TESTING, "sh")
+    assert install == 'pip install "fotapool[testing]"\n'
+    with running(["fotapool", "emulate"], tmp_path, "/_emulator/") as said:
+        url = exports(said)["FOTAPOOL_BASE_URL"]
+        done = run(["bash", "-e", "-c", commands], tmp_path, FOTAPOOL_URL=url)
+
+    assert "armed too_many_requests as number 1" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("reset to the scenario; now 20")
+
+
+def test_the_journal_of_the_testing_page() -> None:
+    (text,) = blocks(TESTING, "text")
+    with Emulator() as fota:
+        with pytest.raises(ErrorException):
+            fota.client.licenses.get_user_fota_licenses_summary(fota.account, "1000")
+        fota.client.licenses.assign(fota.account, ["99"])
+        assert str(fota.requests).replace("/v2/", "/v3/").splitlines()[2:] == text.splitlines()
+
+
+def test_the_tables_of_the_testing_page() -> None:
+    control = {(verb, f"/_emulator/{word}") for verb, word in Control(Mock(spec=Emulator))._rows}
+    told = [row[0].split() for row in table(TESTING, "Request")]
+    assert {(verb, path.replace("/{name}", "")) for verb, path in told} == control
+    asserted = {row[0].partition("(")[0] for row in table(TESTING, "Assertion")}
+    assert asserted == {name for name in dir(Journal) if name.startswith("assert_")}
+    settings = re.findall(r'addini\(\s*"(\w+)"', text_of("src/fotapool/_pytest_plugin.py"))
+    assert [row[0] for row in table(TESTING, "Setting")] == settings
+
+
+def test_the_faults_page_is_the_faults() -> None:
+    rows = [
+        [cell.replace("`", "") for cell in row]
+        for row in table("docs/reference/faults.md", "Fault")
+    ]
+
+    def plain(text: str) -> str:
+        return text.replace("`", "").strip()
+
+    assert [(row[0], row[2], row[3]) for row in rows] == [
+        (fault.word(), plain(fault.on_the_wire), plain(fault.good_client)) for fault in FAULTS
+    ]
+    for row, fault in zip(rows, FAULTS, strict=True):
+        settings = [field.encode_name for field in msgspec.structs.fields(fault)]
+        assert re.findall(r"(\w+)=", row[1]) == settings
+        assert hasattr(Faults, fault.word())
+    when = {
+        name.strip(" `")
+        for row in table("docs/reference/faults.md", "Setting")
+        for name in row[0].split(",")
+    }
+    assert when == set(When.__struct_fields__) == set(Matching.__annotations__)
+    for outcome in REFUSED_OUTCOMES:
+        assert f"`{outcome}`" in text_of("docs/reference/faults.md")
 
 
 @pytest.fixture
@@ -383,7 +474,7 @@ def march(tmp_path: Path) -> Iterator[dict[str, str]]:
 def test_who_had_this_license_on_3_march(march: dict[str, str], tmp_path: Path) -> None:
     """The README's question, by each of its three answers."""
     command, curl = (block for block in blocks("README.md", "sh") if "as-of" in block)
-    _, program = blocks("README.md", "python")
+    *_, program = blocks("README.md", "python")
     by_command = run(["bash", "-e", "-c", command], tmp_path, **march).stdout
     by_program = run([sys.executable, "-W", "error", "-c", program], tmp_path, **march).stdout
     by_curl = run(["bash", "-e", "-c", curl], tmp_path, **march).stdout

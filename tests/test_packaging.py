@@ -36,6 +36,8 @@ SERVER = [
     "typing_extensions",
 ]
 
+PYTEST = ["pytest", "pluggy", "iniconfig", "packaging"]
+
 NewVenv = Callable[[list[str]], Path]
 
 
@@ -140,9 +142,9 @@ def test_the_installed_wheel_runs_the_demo(new_venv: NewVenv, tmp_path: Path) ->
 
 def test_the_installed_wheel_runs_the_readmes_doors(new_venv: NewVenv, tmp_path: Path) -> None:
     """The three doors together: a pool of one's own, served, and used by the SDK's snippet."""
-    folder = new_venv(CORE + CLI + SERVER)
-    snippet, _ = blocks("README.md", "python")
-    pool, demo, *_ = (block for block in blocks("README.md", "sh") if "fotapool" in block)
+    folder = new_venv(CORE + CLI + SERVER + PYTEST)
+    snippet, first_test, _ = blocks("README.md", "python")
+    pool, emulate, *_ = (block for block in blocks("README.md", "sh") if "fotapool" in block)
     *setup, serve = pool.splitlines()
     made = run(folder, "bash", "-e", "-c", "\n".join(setup), cwd=tmp_path)
     assert made.returncode == 0, made.stderr
@@ -166,9 +168,12 @@ def test_the_installed_wheel_runs_the_readmes_doors(new_venv: NewVenv, tmp_path:
         answered.stdout
         == "1 of 1000 used, 999 free\n99000342573052 malformed Invalid Device IMEI.\n"
     ), answered.stderr
-    with running(["bash", "-c", "exec " + demo], tmp_path, "Client().licenses", **path) as said:
+    with running(["bash", "-c", "exec " + emulate], tmp_path, "/_emulator/", **path) as said:
         answered = run(folder, "python", "-c", snippet, cwd=tmp_path, **exports(said))
-    assert answered.stdout.startswith("9550 of 9800 used"), answered.stderr
+    assert answered.stdout.startswith("1 of 1000 used"), answered.stderr
+    (tmp_path / "test_first.py").write_text(first_test)
+    tested = run(folder, "python", "-m", "pytest", "-q", "-W", "error", cwd=tmp_path)
+    assert "1 passed" in tested.stdout, tested.stdout + tested.stderr
 
 
 def test_the_core_alone_is_the_sdk_and_says_what_the_rest_needs(

@@ -8,56 +8,60 @@ with Client() as client:
 
 from __future__ import annotations
 
-from fotapool.client import (
-    AccountDevice,
-    AccountStatus,
-    AnswerError,
-    ApiError,
-    CandidateEdit,
-    ChangeSummary,
-    Client,
-    ClockHealth,
-    Conflict,
-    ConnectionFailed,
-    DevicesController,
-    DryRun,
-    ErrorException,
-    Forbidden,
-    Holding,
-    HttpRequest,
-    LicenseChange,
-    LicensedDevice,
-    LicensesController,
-    MissingPath,
-    NamedChange,
-    PoolAccount,
-    PoolChange,
-    PoolController,
-    PoolDevice,
-    PoolStatus,
-    Refusals,
-    Response,
-    ServerError,
-    Subscription,
-    TimedOut,
-    TooManyRequests,
-    Transport,
-    Unauthorized,
-    UnexpectedAnswer,
-    UpgradesController,
-    Verdict,
-)
-from fotapool.model import ConfigurationError, FotapoolError, Outcome
-from fotapool.wire.documented import (
-    DeviceResult,
-    DeviceResult1,
-    LicenseIMEI,
-    LicenseResponse,
-    LicenseResponse1,
-    LicensesAssignedRemovedRequest,
-    LicenseSummary,
-    LicenseSummaryDevice,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fotapool.client import (
+        AccountDevice,
+        AccountStatus,
+        AnswerError,
+        ApiError,
+        CandidateEdit,
+        ChangeSummary,
+        Client,
+        ClockHealth,
+        Conflict,
+        ConnectionFailed,
+        DevicesController,
+        DryRun,
+        ErrorException,
+        Forbidden,
+        Holding,
+        HttpRequest,
+        LicenseChange,
+        LicensedDevice,
+        LicensesController,
+        MissingPath,
+        NamedChange,
+        PoolAccount,
+        PoolChange,
+        PoolController,
+        PoolDevice,
+        PoolStatus,
+        Refusals,
+        Response,
+        ServerError,
+        Subscription,
+        TimedOut,
+        TooManyRequests,
+        Transport,
+        Unauthorized,
+        UnexpectedAnswer,
+        UpgradesController,
+        Verdict,
+    )
+    from fotapool.model import ConfigurationError, FotapoolError, Outcome
+    from fotapool.wire.documented import (
+        DeviceResult,
+        DeviceResult1,
+        LicenseIMEI,
+        LicenseResponse,
+        LicenseResponse1,
+        LicensesAssignedRemovedRequest,
+        LicenseSummary,
+        LicenseSummaryDevice,
+    )
 
 __all__ = [
     "AccountDevice",
@@ -112,3 +116,18 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+if not TYPE_CHECKING:  # a checker is to see the names above, and no others
+
+    def __getattr__(name: str) -> object:
+        """A public name, imported when it is first asked for: pytest loads our plugin in every
+        run, and a run that does not use it is not to wait for an SDK."""
+        if name in __all__:
+            for room in ("fotapool.client", "fotapool.model", "fotapool.wire.documented"):
+                module = import_module(room)
+                if hasattr(module, name):
+                    return globals().setdefault(name, getattr(module, name))
+        raise AttributeError(f"module 'fotapool' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -25,6 +25,8 @@ from fotapool.cli._options import (
 )
 from fotapool.cli.admin import admin
 from fotapool.cli.demo import demo
+from fotapool.cli.emulate import emulate
+from fotapool.cli.emulator import emulator
 from fotapool.cli.remote import as_of, history, refusals, undo
 from fotapool.cli.serve import serve
 from fotapool.model import ConfigurationError, FotapoolError, Refused
@@ -57,6 +59,8 @@ def cli() -> None:
 cli.add_command(serve)
 cli.add_command(admin)
 cli.add_command(demo)
+cli.add_command(emulate)
+cli.add_command(emulator)
 cli.add_command(history)
 cli.add_command(as_of)
 cli.add_command(refusals)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -55,7 +54,14 @@ from fotapool.client.results import (
     Verdict,
 )
 from fotapool.client.tokens import BEARER, ENVIRONMENT, SESSION, Credentials, Tokens
-from fotapool.client.transport import HttpRequest, Transport, Urllib3Transport
+from fotapool.client.transport import (
+    DefaultTransport,
+    HttpRequest,
+    Transport,
+    Urllib3Transport,
+    pause,
+    standing_in,
+)
 from fotapool.model import ConfigurationError
 from fotapool.wire import UNREADABLE, login
 from fotapool.wire.login import TokenAnswer
@@ -71,6 +77,7 @@ __all__ = [
     "ClockHealth",
     "Conflict",
     "ConnectionFailed",
+    "DefaultTransport",
     "DevicesController",
     "DryRun",
     "ErrorException",
@@ -99,6 +106,7 @@ __all__ = [
     "UpgradesController",
     "Urllib3Transport",
     "Verdict",
+    "standing_in",
 ]
 
 T = TypeVar("T")
@@ -168,7 +176,7 @@ class Client:
         self._origin = _origin(_given("base_url", base_url) or PRODUCTION)
         self._timeout_s = timeout_s
         self._max_retries = max_retries
-        self._transport = transport if transport is not None else Urllib3Transport()
+        self._transport = transport if transport is not None else DefaultTransport()
         self._tokens = Tokens(credentials, fetch_token=self._fetch_token, log_in=self._log_in)
         self._keeps_keys = False
         self.licenses = LicensesController(self)
@@ -200,7 +208,7 @@ class Client:
             except ApiError as failure:
                 if not _may_retry(call, failure, keyed=self._keeps_keys):
                     raise
-                time.sleep(_pause_s(failure, attempt))
+                pause(self._transport, _pause_s(failure, attempt))
         return self._attempt(call, renewed)
 
     def _attempt(self, call: Call[T], renewed: set[str]) -> T:

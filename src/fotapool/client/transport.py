@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,7 +26,10 @@ class HttpRequest:
 
 
 class Transport(Protocol):
-    """Carries one request and brings its answer. Must be thread-safe."""
+    """Carries one request and brings its answer. Must be thread-safe.
+
+    One with a clock of its own may also have `pause(seconds)`: what waits between attempts.
+    """
 
     def send(self, request: HttpRequest, timeout_s: float) -> Response:
         """The answer, whatever its status; redirects are answers, not followed.
@@ -78,6 +84,50 @@ class Urllib3Transport:
 
     def close(self) -> None:
         self._pool.clear()
+
+
+_stand_in: Transport | None = None
+
+
+@contextmanager
+def standing_in(transport: Transport) -> Iterator[None]:
+    """While the block runs, this carries the calls of every client without its own transport.
+
+    In the whole process, also for clients that were made before.
+    """
+    global _stand_in  # noqa: PLW0603 -- what the whole process shares is the purpose
+    before, _stand_in = _stand_in, transport
+    try:
+        yield
+    finally:
+        _stand_in = before
+
+
+class DefaultTransport:
+    """What a client has that was given none: whoever stands in, else pooled connections."""
+
+    def __init__(self) -> None:
+        self._pooled: Urllib3Transport | None = None
+        self._making = threading.Lock()
+
+    def send(self, request: HttpRequest, timeout_s: float) -> Response:
+        if _stand_in is not None:
+            return _stand_in.send(request, timeout_s)
+        with self._making:
+            pooled = self._pooled = self._pooled or Urllib3Transport()
+        return pooled.send(request, timeout_s)
+
+    def pause(self, seconds: float) -> None:
+        pause(_stand_in, seconds)
+
+    def close(self) -> None:
+        if self._pooled is not None:
+            self._pooled.close()
+
+
+def pause(transport: Transport | None, seconds: float) -> None:
+    """Wait as this transport waits."""
+    getattr(transport, "pause", time.sleep)(seconds)
 
 
 def _host(url: str) -> str:

@@ -8,7 +8,7 @@ real clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import cast
@@ -31,6 +31,7 @@ from fotapool.model import (
     ConfigurationError,
     Cursor,
     DeviceList,
+    Facts,
     KeyUse,
     Page,
     PurchaseType,
@@ -41,7 +42,7 @@ from fotapool.model import (
     Verb,
 )
 
-__all__ = ["LICENSES_MAX", "PAGE_SIZE_MAX", "Ledger", "Snapshot", "Store", "Tx"]
+__all__ = ["LICENSES_MAX", "PAGE_SIZE_MAX", "Decide", "Ledger", "Snapshot", "Store", "Tx"]
 
 PAGE_SIZE_MAX = 1000
 """Devices a status page holds at most; not settable by a client (docs/reference/protocol.md R4)."""
@@ -51,12 +52,20 @@ KEYS_FORGOTTEN_AT_ONCE = 64
 """Twice what one group can add, so that forgetting keeps up."""
 
 
+Decide = Callable[
+    [Account, Facts, Sequence[Command], int, Mapping[str, KeyUse]],
+    list[Decision | Replay | Refused],
+]
+"""What `rules.decide` is; the emulator puts refusals of its own before it."""
+
+
 class Ledger:
     """The verbs on pools. Thread-safe if its store is."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, *, decide: Decide = decide) -> None:
         self._store = store
         self._clock = clock
+        self._decide = decide
 
     def submit(self, command: Command) -> Future[Change]:
         """Queue a request.
@@ -76,7 +85,7 @@ class Ledger:
             account = snapshot.account(command.account.id)
             asked = [replace(command, key=None)]
             facts = gather(snapshot, account, asked, {})
-            (settled,) = decide(account, facts, asked, self._clock())
+            (settled,) = self._decide(account, facts, asked, self._clock(), {})
             if isinstance(settled, Refused):
                 raise settled
             return replace(_draft(cast(Decision, settled)), sequence=account.sequence)
@@ -136,7 +145,11 @@ class Ledger:
     def _carry_out(self, tx: Tx, commands: Sequence[Command]) -> Sequence[Change | Refused]:
         """Gather, decide, write: the whole of a group, inside one transaction."""
         now_ms = self._clock()
-        return [answer for run in _runs(commands) for answer in _carry_out_run(tx, run, now_ms)]
+        return [
+            answer
+            for run in _runs(commands)
+            for answer in _carry_out_run(tx, run, now_ms, self._decide)
+        ]
 
 
 def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
@@ -154,7 +167,9 @@ def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
         yield run
 
 
-def _carry_out_run(tx: Tx, commands: Sequence[Command], now_ms: int) -> Sequence[Change | Refused]:
+def _carry_out_run(
+    tx: Tx, commands: Sequence[Command], now_ms: int, decide: Decide
+) -> Sequence[Change | Refused]:
     account = tx.account(commands[0].account.id)
     uses = _gather_uses(tx, account, commands, time_of(account, now_ms))
     try:

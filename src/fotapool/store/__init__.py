@@ -24,6 +24,7 @@ __all__ = [
     "distribute",
     "is_postgres",
     "migrate",
+    "open_sqlite",
     "open_store",
     "opened_reader",
     "shown_url",
@@ -74,6 +75,11 @@ def open_store(url: str, *, clock: Clock) -> GroupedStore:
         with _postgres_extra():
             from fotapool.store.postgres import PostgresStore
         return PostgresStore(url, clock=clock)
+    return open_sqlite(url, clock=clock)
+
+
+def open_sqlite(url: str, *, clock: Clock) -> SqliteStore:
+    """The same for an SQLite database alone."""
     return SqliteStore(_path(url), clock=clock)
 
 

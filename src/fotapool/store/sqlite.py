@@ -27,6 +27,7 @@ from fotapool.store.sqlite_file import (
     prepare_file,
     sole_server,
 )
+from fotapool.store.sqlite_image import put_image, take_image
 from fotapool.store.tx import StoredTx
 
 T = TypeVar("T")
@@ -61,6 +62,16 @@ class SqliteStore(GroupedStore):
 
     def serving(self) -> AbstractContextManager[None]:
         return nullcontext() if self.path is None else sole_server(self.path)
+
+    def image(self) -> bytes:
+        """The whole database as it stands. Raises StoreError."""
+        with self._memory_lock, errors_mapped():
+            return take_image(self._writer)
+
+    def put_back(self, image: bytes) -> None:
+        """Make the database what it was when an image was taken of one. Raises StoreError."""
+        with self._memory_lock, errors_mapped():
+            put_image(self._writer, image)
 
     def close(self) -> None:
         self._group.close()
