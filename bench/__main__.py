@@ -9,7 +9,17 @@ import re
 import subprocess
 import sys
 
-SCRIPTS = ("assign", "status", "ledger", "history", "shrink", "latency", "postgres", "emulator")
+SCRIPTS = (
+    "assign",
+    "status",
+    "ledger",
+    "history",
+    "shrink",
+    "latency",
+    "postgres",
+    "emulator",
+    "prism",
+)
 
 ROW = re.compile(
     r"^(?P<name>.+?)\s+(?P<median>\d+\.\d\d)  \((?P<spread>[^)]*)\)  "

@@ -57,6 +57,15 @@ def test_the_emulator_is_timed_and_what_is_not_here_is_named() -> None:
     assert "SKIPPED: moto and Prism" in done.stdout
 
 
+def test_nothing_is_installed_to_look_at_the_benchmark_beside_prism() -> None:
+    command = [sys.executable, "-m", "bench.prism", "--quick"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, "SKIPPED: Prism, for --quick installs nothing\n")
+
+
 def test_every_script_is_run_by_make_bench() -> None:
     scripts = {path.stem for path in ROOT.glob("bench/*.py") if "def main(" in path.read_text()}
 
