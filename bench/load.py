@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import selectors
 import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -62,61 +62,72 @@ def _serve(pipe: Connection, port: int) -> None:
 def _measure(
     requests: list[bytes], connections: int, port: int
 ) -> tuple[float, float, list[float]]:
-    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
+    """Every request once: each connection sends its next when it has its answer.
+
+    One thread for all of them: what the load costs itself is taken from what it measures.
+    """
     pending = iter(requests)
-    lock = threading.Lock()
-    failures: list[BaseException] = []
     waits_s: list[float] = []
-    threads = [
-        threading.Thread(target=_client, args=(connection, pending, lock, failures, waits_s))
-        for connection in sockets
-    ]
-    cpu_before, before = _cpu_s(), time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - before
-    for connection in sockets:
-        connection.close()
-    if failures:
-        raise failures[0]
-    return seconds, (_cpu_s() - cpu_before) / seconds, waits_s
+    with selectors.DefaultSelector() as selector:
+        lines = [_Line(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
+        cpu_before, before = _cpu_s(), time.perf_counter()
+        for line in lines:
+            if line.ask(pending):
+                selector.register(line.socket, selectors.EVENT_READ, line)
+        while selector.get_map():
+            for ready, _ in selector.select():
+                line = ready.data
+                if line.receive(waits_s) and not line.ask(pending):
+                    selector.unregister(line.socket)
+        seconds, cpu_s = time.perf_counter() - before, _cpu_s() - cpu_before
+        for line in lines:
+            line.socket.close()
+    return seconds, cpu_s / seconds, waits_s
 
 
-def _client(
-    connection: socket.socket,
-    pending: Iterator[bytes],
-    lock: threading.Lock,
-    failures: list[BaseException],
-    waits_s: list[float],
-) -> None:
-    buffer = bytearray(1 << 20)
-    try:
-        while True:
-            with lock:
-                message = next(pending, None)
-            if message is None:
-                return
-            sent_s = time.perf_counter()
-            connection.sendall(message)
-            _read_answer(connection, buffer)
-            waits_s.append(time.perf_counter() - sent_s)
-    except Exception as error:  # noqa: BLE001 -- told to the one who waits
-        failures.append(error)
+class _Line:
+    """One connection, and the answer that it waits for."""
 
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._asked_s = 0.0
+        self._buffer = bytearray(1 << 18)
+        self._size = 0
+        self._end = 0
 
-def _read_answer(connection: socket.socket, buffer: bytearray) -> None:
-    size = connection.recv_into(buffer)
-    while (end := buffer.find(b"\r\n\r\n", 0, size)) < 0:
-        size += connection.recv_into(memoryview(buffer)[size:])
-    head = bytes(buffer[:end]).lower()
-    if not head.startswith(b"http/1.1 200"):
-        raise RuntimeError(bytes(buffer[:size]).decode("utf-8", "replace"))
-    length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    left = end + 4 + length - size
-    while left > 0:
-        left -= connection.recv_into(buffer, min(left, len(buffer)))
+    def ask(self, pending: Iterator[bytes]) -> bool:
+        """Send the next request, if there is one."""
+        message = next(pending, None)
+        if message is None:
+            return False
+        self._size = self._end = 0
+        self._asked_s = time.perf_counter()
+        self.socket.sendall(message)
+        return True
+
+    def receive(self, waits_s: list[float]) -> bool:
+        """Take what has come; whether that is the whole answer."""
+        come = self.socket.recv_into(memoryview(self._buffer)[self._size :])
+        if not come:
+            raise RuntimeError("the server hung up")
+        self._size += come
+        if not self._end:
+            self._end = self._find_end()
+        if not self._end or self._size < self._end:
+            return False
+        waits_s.append(time.perf_counter() - self._asked_s)
+        return True
+
+    def _find_end(self) -> int:
+        """Where the answer ends; 0 while its head has not all come."""
+        at = self._buffer.find(b"\r\n\r\n", 0, self._size)
+        if at < 0:
+            return 0
+        head = bytes(self._buffer[:at]).lower()
+        if not head.startswith(b"http/1.1 200"):
+            raise RuntimeError(bytes(self._buffer[: self._size]).decode("utf-8", "replace"))
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return at + 4 + length
 
 
 def _cpu_s() -> float:
