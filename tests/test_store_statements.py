@@ -14,6 +14,7 @@ import sqlglot
 from sqlglot import exp
 
 from fotapool.store import statements, statements_directory, statements_life
+from fotapool.store.connection import ROWS_AT_ONCE, in_rows, of_rows
 from fotapool.store.dialect import POSTGRES, SQLITE
 from fotapool.store.postgres_schema import DISTRIBUTED, REFERENCE
 from fotapool.store.schema import MIGRATIONS
@@ -172,3 +173,31 @@ def test_a_statement_has_as_many_values_in_either_engine(name: str) -> None:
 
     assert numbered == set(range(1, SQLITE.render(statement).count("?") + 1))
     assert not re.search(r"[{}]", SQLITE.render(statement) + POSTGRES.render(statement))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n, text in all_statements().items() if "VALUES (" in text and "CONFLICT" not in text],
+)
+def test_an_insert_of_a_row_is_also_one_of_many(name: str) -> None:
+    statement = all_statements()[name]
+    values = statement.count("?")
+    many = of_rows(statement, 3)
+
+    assert of_rows(statement, 1).strip() == statement.strip()
+    assert many.count("?") == 3 * values
+    assert isinstance(parse(many), exp.Insert)
+    assert len(parse(many).expression.expressions) == 3
+
+
+def test_rows_are_written_many_at_once_and_others_one_by_one() -> None:
+    insert, delete = "INSERT INTO granted (a, b) VALUES (?, ?)", "DELETE FROM granted WHERE a = ?"
+    rows = [(number, number + 1) for number in range(ROWS_AT_ONCE + 2)]
+
+    told = list(in_rows(insert, rows))
+    assert [text.count("(?, ?)") for text, _ in told] == [ROWS_AT_ONCE, 2]
+    assert [value for _, values in told for value in values] == [
+        each for row in rows for each in row
+    ]
+    assert list(in_rows(delete, [(1,), (2,)])) == [(delete, (1,)), (delete, (2,))]
+    assert list(in_rows(insert, [])) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, Protocol
 
 Row = tuple[Any, ...]
@@ -61,6 +62,32 @@ class Connection(Protocol):
     def alive(self) -> bool:
         """False once the engine has thrown the transaction away by itself."""
         ...
+
+
+ROWS_AT_ONCE = 64
+
+
+@cache
+def of_rows(statement: str, count: int) -> str:
+    """An INSERT of one row of values as one of several.
+
+    A statement for each row would cost a turn of the interpreter lock, or a message, a row.
+    """
+    into, values, row = statement.rstrip().rpartition("VALUES ")
+    return into + values + ", ".join([row] * count)
+
+
+def in_rows(
+    statement: str, values: Iterable[Sequence[object]]
+) -> Iterator[tuple[str, Sequence[object]]]:
+    """Statements that write these rows, with their values; many rows at once where one can."""
+    many = list(values)
+    if "VALUES (" not in statement or "ON CONFLICT" in statement:
+        yield from ((statement, row) for row in many)
+        return
+    for at in range(0, len(many), ROWS_AT_ONCE):
+        some = many[at : at + ROWS_AT_ONCE]
+        yield of_rows(statement, len(some)), [value for row in some for value in row]
 
 
 def expect_rows(written: int, decided: int | None) -> None:

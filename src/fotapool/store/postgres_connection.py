@@ -14,7 +14,7 @@ from psycopg.adapt import AdaptersMap, Buffer, Dumper
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
-from fotapool.store.connection import expect_rows
+from fotapool.store.connection import expect_rows, in_rows
 from fotapool.store.dialect import POSTGRES
 from fotapool.store.postgres_errors import in_our_words
 
@@ -27,7 +27,7 @@ def _text(statement: str) -> bytes:
 _INT8, _INT8_ARRAY = 20, 1016
 """Numbers of the types, which no server may change."""
 
-ROWS_AT_ONCE = 10_000
+FETCHED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class PostgresConnection:
         self.settle()
         try:
             with psycopg.RawServerCursor(self.raw, "each") as cursor:
-                cursor.itersize = ROWS_AT_ONCE
+                cursor.itersize = FETCHED_AT_ONCE
                 cursor.execute(_text(statement), values, binary=True)
                 yield from cursor
         except psycopg.Error as error:
@@ -103,7 +103,7 @@ class PostgresConnection:
         self, statement: str, values: Iterable[Sequence[object]], *, rows: int | None = None
     ) -> None:
         try:
-            cursors = [self._execute(statement, each) for each in values]
+            cursors = [self._execute(text, flat) for text, flat in in_rows(statement, values)]
         except psycopg.Error as error:
             raise in_our_words(error) from error
         if rows is None:

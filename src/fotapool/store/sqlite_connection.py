@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fotapool.store.connection import expect_rows
+from fotapool.store.connection import expect_rows, in_rows
 from fotapool.store.dialect import SQLITE
 from fotapool.store.snapshot import StoredSnapshot
 from fotapool.store.sqlite_errors import in_our_words
@@ -51,8 +51,10 @@ class SqliteConnection:
     def write_each(
         self, statement: str, values: Iterable[Sequence[object]], *, rows: int | None = None
     ) -> None:
+        written = 0
         try:
-            written = self.raw.executemany(_text(statement), values).rowcount
+            for text, flat in in_rows(statement, values):
+                written += self.raw.execute(_text(text), flat).rowcount
         except sqlite3.Error as error:
             raise in_our_words(error) from error
         expect_rows(written, rows)
