@@ -47,6 +47,9 @@ from fotapool.server.log import JsonLines
 from fotapool.testing import Account, Emulator, Faults, Live, Scenario
 from world import ACCOUNT, Script, World, answer, client_of
 
+pytestmark = pytest.mark.usefixtures("colour")
+SYNC_ALONE = pytest.mark.parametrize("colour", ["Client"], indirect=True)
+
 MANY = Scenario(accounts=(Account(licenses=2500, devices=2500, licensed=2500),))
 A, B = "990003425730524", "000000000000042"
 PAGE = {
@@ -73,7 +76,12 @@ OVER = answer(
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
     monkeypatch.setattr("fotapool.client.transport.time.sleep", pauses.append)
+    monkeypatch.setattr("fotapool.client.aio.transport.sleep", sleep)
     return pauses
 
 
@@ -158,6 +166,7 @@ def test_the_requests_of_the_documented_methods() -> None:
     assert script.sent[3].headers["Content-Type"] == "application/json"
 
 
+@SYNC_ALONE
 def test_the_deprecation_warning_points_at_the_callers_line() -> None:
     client, _ = ready(answer(200, CHANGE))
     with warnings.catch_warnings(record=True) as caught:
@@ -830,6 +839,7 @@ def test_a_client_can_go_on_after_close(small_world: World) -> None:
         client.close()
 
 
+@SYNC_ALONE
 def test_a_transport_of_ones_own_needs_two_methods() -> None:
     class Echo:
         def send(self, request: HttpRequest, timeout_s: float) -> Response:
@@ -843,6 +853,7 @@ def test_a_transport_of_ones_own_needs_two_methods() -> None:
     assert client.licenses.status("mine").account == "mine"
 
 
+@SYNC_ALONE
 def test_public_names_are_there_and_sorted() -> None:
     names = [name for name in fotapool.__all__ if name != "__version__"]
 
@@ -852,6 +863,7 @@ def test_public_names_are_there_and_sorted() -> None:
         assert value.__doc__, name
 
 
+@SYNC_ALONE
 def test_importing_is_light() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys; from fotapool import Client; print(*sys.modules)"],

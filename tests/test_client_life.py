@@ -24,6 +24,8 @@ from fotapool.wire import pool_life
 from script import IMEIS, Play
 from world import ACCOUNT, Script, World, answer, imeis
 
+pytestmark = pytest.mark.usefixtures("colour")
+
 A, B, C = (f"{IMEIS[letter]:015d}" for letter in "ABC")
 STRANGE = "352906110000001"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fotapool.client.errors import Response
 
@@ -51,6 +51,14 @@ class Performer(Protocol):
         ...
 
 
+class AsyncPerformer(Protocol):
+    """Carries calls for coroutines."""
+
+    def perform(self, call: Call[T]) -> Awaitable[T]:
+        """As `Performer.perform`."""
+        ...
+
+
 def path_of_account(before: str, account: str) -> str:
     """A path that names an account. Raises ValueError for a name that no URL can carry."""
     if account in ("", ".", ".."):
@@ -63,3 +71,9 @@ def list_of_imeis(imeis: Iterable[str]) -> list[str]:
     if isinstance(imeis, str):
         raise TypeError("imeis must be a list of IMEIs, not one text: write [imei]")
     return list(imeis)
+
+
+def query_of(asked: dict[str, str | None]) -> str:
+    """The query of a URL with what is given, its question mark before it."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    return "?" + urlencode(given) if given else ""

@@ -1,3 +1,4 @@
+# Made of aio/devices.py by scripts/uncolour: change that one.
 """`client.devices` and `client.upgrades`: the registry of an account, and the steps of upgrades.
 
 Operations of a fotapool server; on the vendor's service every call raises MissingPath.

@@ -1,3 +1,5 @@
+# Made of aio/pool.py by scripts/uncolour: change that one.
+# ruff: noqa: UP028 -- a coroutine knows no `yield from`
 """`client.pool`: a fotapool server's own operations: conditions, dry runs, the size, the past.
 
 The vendor's service has none of them: there every call raises MissingPath.
@@ -13,7 +15,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from fotapool.client.calls import list_of_imeis
-from fotapool.client.own import (
+from fotapool.client.own_calls import (
     devices_of,
     get_call,
     named_change,
@@ -117,9 +119,12 @@ class PoolController(SizeOperations):
 
     def change(self, account: str, number: int) -> PoolChange:
         """One change, with every verdict of it. Raises ApiError."""
-        pages = list(self._pages(account, f"changes/{number}", {}, answers.Change))
-        verdicts = [verdict for page in pages for verdict in verdicts_of(page.items)]
-        return replace(pool_change(pages[0], verdicts, replayed=False), has_more=False)
+        pages = [
+            pool_change(page, verdicts_of(page.items), replayed=False)
+            for page in self._pages(account, f"changes/{number}", {}, answers.Change)
+        ]
+        verdicts = tuple(verdict for page in pages for verdict in page.verdicts)
+        return replace(pages[0], verdicts=verdicts, has_more=False)
 
     def device_history(self, account: str, imei: str) -> Iterator[Holding]:
         """When a device held a license, by which changes and whom, the earliest first.
@@ -175,4 +180,5 @@ class PoolController(SizeOperations):
         self, account: str, path: str, asked: dict[str, str | None]
     ) -> Iterator[LicensedDevice]:
         for page in self._pages(account, path, asked, answers.Status):
-            yield from devices_of(page)
+            for device in devices_of(page):
+                yield device

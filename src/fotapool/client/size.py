@@ -1,10 +1,12 @@
+# Made of aio/size.py by scripts/uncolour: change that one.
 """The part of `client.pool` about its size: resize, undo, the candidate list."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fotapool.client.own import OwnOperations, get_call
+from fotapool.client.own import OwnOperations
+from fotapool.client.own_calls import get_call
 from fotapool.client.results import DryRun, PoolAccount, PoolChange
 from fotapool.wire import pool_answers as answers
 from fotapool.wire.pool_answers import write_member, write_nothing

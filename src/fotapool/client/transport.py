@@ -67,17 +67,19 @@ class Urllib3Transport:
             )
         except errors.NewConnectionError as error:
             raise ConnectionFailed(
-                f"cannot connect to {_host(request.url)}: {error}", sent=False
+                f"cannot connect to {host_of(request.url)}: {error}", sent=False
             ) from error
         except errors.ConnectTimeoutError as error:
-            raise TimedOut(f"no connection to {_host(request.url)} in time", sent=False) from error
+            raise TimedOut(
+                f"no connection to {host_of(request.url)} in time", sent=False
+            ) from error
         except errors.TimeoutError as error:
             raise TimedOut(
-                f"{_host(request.url)} did not answer within {timeout_s:g} s", sent=True
+                f"{host_of(request.url)} did not answer within {timeout_s:g} s", sent=True
             ) from error
         except errors.HTTPError as error:
             raise ConnectionFailed(
-                f"the connection to {_host(request.url)} broke: {error}", sent=True
+                f"the connection to {host_of(request.url)} broke: {error}", sent=True
             ) from error
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status, headers, answer.data)
@@ -130,5 +132,11 @@ def pause(transport: Transport | None, seconds: float) -> None:
     getattr(transport, "pause", time.sleep)(seconds)
 
 
-def _host(url: str) -> str:
+def stand_in() -> Transport | None:
+    """Who stands in, if somebody does."""
+    return _stand_in
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL."""
     return url.split("/")[2]

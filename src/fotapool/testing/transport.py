@@ -44,6 +44,9 @@ class InProcessTransport:
         await asyncio.sleep(0)
         return self.send(request, timeout_s)
 
+    async def close_async(self) -> None:
+        """Nothing is held."""
+
     def pause(self, seconds: float) -> None:
         """Wait between two attempts: on the emulator's clock."""
         self._clock.advance(seconds=seconds)

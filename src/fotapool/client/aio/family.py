@@ -1,0 +1,114 @@
+"""The part of `client.licenses` beside licenses: subscription, candidate list, devices.
+
+Documented operations, so that they work on the vendor's service as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis, path_of_account, query_of
+from fotapool.client.documented_calls import (
+    account_device,
+    candidates_path,
+    documented_get,
+    reading,
+)
+from fotapool.client.errors import ApiError
+from fotapool.client.results import AccountDevice, CandidateEdit, Subscription
+from fotapool.wire import family_answers as answers
+from fotapool.wire import v3
+
+
+class AsyncFamilyOperations:
+    """What an account has bought, which devices it has, and who loses a license first."""
+
+    def __init__(self, performer: AsyncPerformer) -> None:
+        self._performer = performer
+
+    async def subscription(self, account: str) -> Subscription:
+        """What the account has bought, and how much of it is used. Raises ApiError."""
+        path = path_of_account("/api/fota/v3/subscriptions/", account)
+        told = await self._performer.perform(documented_get(path, answers.read_subscription))
+        return Subscription(
+            account=told.account_name or account,
+            purchase_type=told.purchase_type,
+            total=told.license_count,
+            used=told.license_used_count,
+            updated_at=answers.read_time(told.update_time),
+            updated_at_text=told.update_time,
+        )
+
+    async def account_devices(
+        self, account: str, *, protocol: str | None = None
+    ) -> AsyncIterator[AccountDevice]:
+        """Every device of the account, page by page as it is asked for. Raises ApiError."""
+        cursor: str | None = None
+        while True:
+            asked = {"lastSeenDeviceId": cursor, "protocol": protocol}
+            path = path_of_account("/api/fota/v3/devices/", account) + query_of(asked)
+            page = await self._performer.perform(documented_get(path, answers.read_devices))
+            for device in page.device_list or ():
+                yield account_device(device)
+            if not page.has_more_data:
+                return
+            last = page.last_seen_device_id
+            if last is None or str(last) == cursor:
+                raise ApiError(f"the pages of {account} do not go on after {cursor}, yet say so")
+            cursor = str(last)
+
+    async def named_devices(self, account: str, imeis: Iterable[str]) -> list[AccountDevice]:
+        """Up to 1,000 devices by name; `found` tells which of them the account has.
+
+        Raises ApiError.
+        """
+        body = v3.write_device_names(list_of_imeis(imeis))
+        path = path_of_account("/api/fota/v3/devices/", account)
+        call = Call("POST", path, reading(answers.read_devices), body, writes=False)
+        told = await self._performer.perform(call)
+        return list(map(account_device, told.device_list or ()))
+
+    async def candidates(self, account: str) -> AsyncIterator[str]:
+        """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
+        start, more = 0, True
+        while more:
+            path = candidates_path(account) + query_of({"startIndex": str(start)})
+            page = await self._performer.perform(documented_get(path, answers.read_candidates))
+            found = page.device_list or []
+            for imei in found:
+                yield imei
+            start += len(found)
+            more = page.has_more_data
+            if more and not found:
+                raise ApiError(f"the list of {account} does not go on after {start}, yet says so")
+
+    async def replace_candidates(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> CandidateEdit:
+        """Make these the candidate list (v2). Raises ApiError."""
+        return await self._edit(account, imeis, idempotency_key, append=False)
+
+    async def append_candidates(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> CandidateEdit:
+        """Put these at the end of the candidate list (v2). Raises ApiError."""
+        return await self._edit(account, imeis, idempotency_key, append=True)
+
+    async def clear_candidates(self, account: str, *, idempotency_key: str | None = None) -> None:
+        """Empty the candidate list (v2). Raises ApiError."""
+        call = Call(
+            "DELETE",
+            candidates_path(account),
+            lambda _response: None,
+            key=idempotency_key,
+            writes=True,
+        )
+        await self._performer.perform(call)
+
+    async def _edit(
+        self, account: str, imeis: Iterable[str], key: str | None, *, append: bool
+    ) -> CandidateEdit:
+        body = answers.write_candidates(list_of_imeis(imeis), append=append)
+        call = Call("POST", candidates_path(account), reading(answers.read_candidates), body, key)
+        told = await self._performer.perform(call)
+        return CandidateEdit(account, told.count, tuple(told.device_list or ()))
