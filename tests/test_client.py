@@ -10,7 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -384,6 +384,7 @@ def test_token_calls_are_tried_again_like_any_other() -> None:
         {"access_token": "ä"},
         {"timeout_s": 0},
         {"max_retries": -1},
+        {"retry_budget_s": -1},
     ],
 )
 def test_arguments_that_make_no_sense_are_told_at_once(wrong: dict[str, Any]) -> None:
@@ -442,6 +443,8 @@ RETRIES: list[tuple[Arm, bool, bool, bool]] = [
     (lambda f: f.unavailable(form="none"),         True,       False,        True),
     (lambda f: f.html_page(502),                   True,       False,        True),
     (lambda f: f.html_page(504),                   True,       False,        True),
+    (lambda f: f.json_malformed(),                 True,       False,        True),
+    (lambda f: f.unavailable(1, form="milliseconds"), True,    True,         True),
     (lambda f: f.html_page(500),                   False,      False,        False),
     (lambda f: f.html_page(400),                   False,      False,        False),
     (lambda f: f.html_page(404),                   False,      False,        False),
@@ -556,6 +559,63 @@ def test_retry_after_is_heeded_within_reason(
     fota.client.licenses.status(ACCOUNT)
 
     assert fota.clock.now - began == timedelta(seconds=expected)
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "milliseconds"])
+def test_retry_after_is_heeded_in_each_of_its_forms(fota: Emulator, form: Any) -> None:
+    began = fota.clock.now
+    fota.faults.unavailable(7, form)
+    fota.client.licenses.status(ACCOUNT)
+
+    assert fota.clock.now - began == timedelta(seconds=7)
+
+
+def test_what_the_server_asked_for_is_told_with_the_error(fota: Emulator) -> None:
+    fota.faults.too_many_requests(9999)
+    with pytest.raises(TooManyRequests) as caught:
+        fota.new_client(max_retries=0).licenses.status(ACCOUNT)
+
+    assert caught.value.retry_after_s == 9999
+    assert pickle.loads(pickle.dumps(caught.value)).retry_after_s == 9999
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "attempts", "waited_s"),
+    [(0, 1, 0), (49, 1, 0), (50, 2, 50), (120, 3, 100), (1000, 6, 250)],
+)
+def test_no_attempt_begins_when_the_budget_is_used_up(
+    fota: Emulator, budget_s: float, attempts: int, waited_s: int
+) -> None:
+    began = fota.clock.now
+    fota.faults.too_many_requests(50, times=None)
+    with pytest.raises(TooManyRequests):
+        fota.new_client(max_retries=5, retry_budget_s=budget_s).licenses.status(ACCOUNT)
+
+    assert len(fota.requests.of("status")) == attempts
+    assert fota.clock.now - began == timedelta(seconds=waited_s)
+
+
+def test_time_that_attempts_took_counts_for_the_budget(fota: Emulator) -> None:
+    fota.faults.answer_delayed(60, times=None)
+    client = fota.new_client(max_retries=9, retry_budget_s=100, timeout_s=40)
+    with pytest.raises(TimedOut):
+        client.licenses.status(ACCOUNT)
+
+    assert len(fota.requests.of("status")) == 3
+
+
+def test_a_garbled_answer_to_a_write_is_asked_for_again_under_its_key(fota: Emulator) -> None:
+    fota.faults.json_malformed(operation="assign")
+    fota.client.licenses.status(ACCOUNT)
+    change = fota.client.licenses.assign(ACCOUNT, [A])
+
+    assert (change.replayed, change.used, change.verdicts[0].outcome) == (
+        True,
+        1,
+        Outcome.ASSIGNED,
+    )
+    fota.requests.assert_called("assign", times=2)
+    fota.requests.assert_assigned([A], only=True)
 
 
 def test_a_client_of_a_plain_transport_really_waits(no_pauses: list[float]) -> None:
@@ -741,6 +801,14 @@ def test_devices_go_through_all_pages(fota: Emulator) -> None:
     assert len(fota.requests.of("status")) == 3
 
 
+LISTS: dict[str, Callable[[Client], Iterator[object]]] = {
+    "licenses.devices": lambda client: client.licenses.devices(ACCOUNT),
+    "licenses.account_devices": lambda client: client.licenses.account_devices(ACCOUNT),
+    "pool.devices": lambda client: client.pool.devices(ACCOUNT),
+    "devices.list": lambda client: client.devices.list(ACCOUNT),
+}
+
+
 def test_pages_without_a_cursor_are_an_error_not_an_end() -> None:
     stuck = answer(200, PAGE | {"hasMoreData": True, "lastSeenDeviceId": None})
     client, _ = ready(stuck, stuck)
@@ -750,11 +818,33 @@ def test_pages_without_a_cursor_are_an_error_not_an_end() -> None:
 
 
 @pytest.mark.fota(scenario=MANY)
-def test_pages_that_do_not_go_on_are_an_error_not_an_end(fota: Emulator) -> None:
-    fota.faults.page_repeated()
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("verb", sorted(LISTS))
+def test_a_repeated_page_is_asked_for_again_once(fota: Emulator, verb: str, skip: int) -> None:
+    """And then it is an error: not an end, and no device twice."""
+    listed = LISTS[verb]
+    expected = list(listed(fota.client))
+    fota.faults.page_repeated(skip=skip)
 
+    assert list(listed(fota.client)) == expected
+    assert len(expected) == len(set(map(repr, expected))) == 2500
+    fota.faults.page_repeated(times=2, skip=skip)
     with pytest.raises(ApiError, match="do not go on"):
-        list(fota.client.licenses.devices(ACCOUNT))
+        list(listed(fota.client))
+
+
+def test_a_repeated_page_of_candidates_is_asked_for_again_once() -> None:
+    first, last = ["1", "2"], ["3"]
+
+    def page(imeis: list[str]) -> Response:
+        return answer(200, {"deviceList": imeis, "hasMoreData": imeis is first})
+
+    client, script = ready(page(first), page(first), page(last))
+    assert list(client.licenses.candidates("a")) == [*first, *last]
+    assert [path.partition("=")[2] for path in paths(script)] == ["0", "2", "2"]
+    client, _ = ready(page(first), page(first), page(first))
+    with pytest.raises(ApiError, match="do not go on"):
+        list(client.licenses.candidates("a"))
 
 
 @pytest.mark.fota(scenario=MANY)

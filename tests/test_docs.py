@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -20,7 +21,7 @@ import click
 import msgspec
 import pytest
 
-from fotapool import ErrorException
+from fotapool import Client, ErrorException
 from fotapool.api.routes import POOL, ROUTES
 from fotapool.auth import FAILED_LOGINS_MAX, LOCK_MS, SESSION_IDLE_MS, TOKEN_LIFE_MS
 from fotapool.bulk import RowProblem
@@ -117,6 +118,17 @@ def test_the_clients_variables_are_listed() -> None:
     assert [(row[0], row[1].split("`")[0]) for row in rows] == [
         (variable, name) for name, variable in ENVIRONMENT.items()
     ]
+
+
+def test_the_clients_arguments_are_as_listed() -> None:
+    rows = table("docs/reference/client.md", "Argument | Default")
+    defaults = {
+        name: str(parameter.default)
+        for name, parameter in inspect.signature(Client).parameters.items()
+        if parameter.default is not None
+    }
+
+    assert {row[0]: row[1] for row in rows} == defaults
 
 
 def test_the_command_table_is_the_commands() -> None:

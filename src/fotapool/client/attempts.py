@@ -30,6 +30,9 @@ MAX_RETRIES = 2
 BACKOFF_S = 0.5
 BACKOFF_MAX_S = 8.0
 RETRY_AFTER_MAX_S = 60.0
+RETRY_BUDGET_S = 120.0
+
+_ASKED = frozenset({"retry-after", "retry-after-ms"})
 
 KEYS_KEPT_HEADER = "fotapool-idempotency"
 """By this header of an answer a server tells that it keeps idempotency keys."""
@@ -40,7 +43,7 @@ _LOGIN_PATH = "/api/m2m/v1/session/login"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where a client sends its calls, how long it waits, how often it tries again.
+    """Where a client sends its calls, how long it waits, how often and how long it tries again.
 
     Raises ConfigurationError for what makes no sense.
     """
@@ -48,12 +51,13 @@ class Options:
     base_url: str
     timeout_s: float
     max_retries: int
+    retry_budget_s: float
 
     def __post_init__(self) -> None:
-        if self.timeout_s <= 0 or self.max_retries < 0:
+        if self.timeout_s <= 0 or self.max_retries < 0 or self.retry_budget_s < 0:
             raise ConfigurationError(
-                f"timeout_s {self.timeout_s} and max_retries {self.max_retries}: use a time above "
-                "0 and a number of retries from 0"
+                f"timeout_s {self.timeout_s}, max_retries {self.max_retries} and retry_budget_s "
+                f"{self.retry_budget_s}: use a time above 0, and a number and a budget from 0"
             )
         scheme, _, rest = self.origin.partition("://")
         if scheme not in ("http", "https") or not rest or "?" in rest or "#" in rest:
@@ -134,15 +138,21 @@ def may_retry(call: Call[T], failure: ApiError, *, keyed: bool) -> bool:
         return False
     status = failure.response_code
     if repeatable:
-        return status in (429, 502, 503, 504)
-    return status == 429 or (status == 503 and "retry-after" in failure.response.headers)
+        # A good answer that cannot be read was perhaps garbled on its way.
+        return status in (429, 502, 503, 504) or 200 <= status < 300
+    asked = not _ASKED.isdisjoint(failure.response.headers)
+    return status == 429 or (status == 503 and asked)
 
 
-def pause_s(failure: ApiError, attempt: int) -> float:
-    """What the server asks for, else full jitter: clients that failed together part again."""
-    if isinstance(failure, AnswerError):
-        asked = failure.response.headers.get("retry-after", "")
-        if asked.isascii() and asked.isdigit():
-            return min(float(asked), RETRY_AFTER_MAX_S)
-    spread_s = min(BACKOFF_MAX_S, BACKOFF_S * 2**attempt)
-    return random.uniform(0, spread_s)  # noqa: S311 -- spreading load, not hiding anything
+def pause_s(failure: ApiError, attempt: int, left_s: float) -> float | None:
+    """How long to wait before the next attempt; None where there is to be none any more.
+
+    What the server asks for, else full jitter: clients that failed together part again. Whoever
+    has only `left_s` seconds left does not begin a longer wait.
+    """
+    asked_s = failure.retry_after_s if isinstance(failure, AnswerError) else None
+    if asked_s is None:
+        spread_s = min(BACKOFF_MAX_S, BACKOFF_S * 2**attempt)
+        asked_s = random.uniform(0, spread_s)  # noqa: S311 -- spreading load, not hiding anything
+    wait_s = min(asked_s, RETRY_AFTER_MAX_S)
+    return wait_s if wait_s <= left_s else None

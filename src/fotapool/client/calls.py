@@ -12,6 +12,9 @@ from fotapool.client.errors import Response
 
 T = TypeVar("T")
 
+NO_CURSOR = ""
+"""Stands for the cursor of a page that has another behind it and does not say where."""
+
 _KEY = re.compile(r"[\x20-\x7e]{1,128}")
 
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from fotapool.client.calls import Call, list_of_imeis, path_of_account, query_of
+from fotapool.client.calls import NO_CURSOR, Call, list_of_imeis, path_of_account, query_of
 from fotapool.client.errors import Response
 from fotapool.client.results import AccountDevice, LicenseChange, LicensedDevice, Verdict
 from fotapool.model import Verb
@@ -79,6 +79,14 @@ def _read_sequence(text: str) -> int | None:
 def devices_of_page(page: LicenseSummary) -> Iterator[LicensedDevice]:
     for device, moment in zip(page.device_list, v3.read_moments(page), strict=True):
         yield LicensedDevice(device.device_id, moment, device.assignment_time)
+
+
+def cursor_after(page: LicenseSummary | answers.DeviceList) -> str | None:
+    """The cursor of the page behind this one; None where there is none."""
+    if not page.has_more_data:
+        return None
+    last = page.last_seen_device_id
+    return NO_CURSOR if last is None else str(last)
 
 
 def candidates_path(account: str) -> str:

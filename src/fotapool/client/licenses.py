@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 
 from fotapool.client.documented_calls import (
     change_call,
+    cursor_after,
     devices_of_page,
     page_call,
     plain_change_call,
     warn_deprecated,
 )
-from fotapool.client.errors import ApiError
 from fotapool.client.family import FamilyOperations
+from fotapool.client.paging import each_page
 from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice
 from fotapool.model import Verb
 from fotapool.wire import v2, v3
@@ -117,13 +118,11 @@ class LicensesController(FamilyOperations):
 
     def devices(self, account: str) -> Iterator[LicensedDevice]:
         """Every licensed device, page by page as it is asked for. Raises ApiError."""
-        cursor: str | None = None
-        while True:
-            page = self.summarize_fota_licenses_assignment(account, cursor)
+        for page in each_page(
+            self._performer,
+            account,
+            lambda cursor: page_call(v3.read_page, "v3", account, cursor),
+            cursor_after,
+        ):
             for device in devices_of_page(page):
                 yield device
-            if not page.has_more_data:
-                return
-            if page.last_seen_device_id in (None, cursor):
-                raise ApiError(f"the pages of {account} do not go on after {cursor}, yet say so")
-            cursor = page.last_seen_device_id

@@ -1,4 +1,5 @@
 # Made of aio/own.py by scripts/uncolour: change that one.
+# ruff: noqa: UP028 -- a coroutine knows no `yield from`
 """What the operations of a fotapool server share: changes, dry runs, pages."""
 
 from __future__ import annotations
@@ -7,18 +8,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from fotapool.client.calls import Call, Performer, list_of_imeis, query_of
-from fotapool.client.errors import ApiError
+from fotapool.client.calls import Call, Performer, list_of_imeis
 from fotapool.client.own_calls import (
+    dry_run_call,
     dry_run_of,
     get_call,
     path_below,
     read_pool_change,
     verdicts_of,
 )
+from fotapool.client.paging import each_page
 from fotapool.client.results import DryRun, PoolChange
 from fotapool.wire import pool_answers as answers
-from fotapool.wire.pool_answers import read, write_imeis
+from fotapool.wire.pool_answers import write_imeis
 
 PageT = TypeVar(
     "PageT",
@@ -66,37 +68,24 @@ class OwnOperations:
 
     def _dry_run(self, account: str, below: str, body: bytes) -> DryRun:
         """What a write would come to, with the verdicts of every page."""
-        page = self._dry_run_page(account, below, body, None)
-        told = dry_run_of(page)
-        items = list(page.items)
-        while page.next is not None:
-            page = self._dry_run_page(account, below, body, page.next)
-            items += page.items
-        return replace(told, verdicts=tuple(verdicts_of(items)))
 
-    def _dry_run_page(
-        self, account: str, below: str, body: bytes, cursor: str | None
-    ) -> answers.DryRun:
-        path = path_below(account, f"dry-run/{below}") + query_of({"cursor": cursor})
-        call = Call(
-            "POST",
-            path,
-            lambda response: read(response.body, answers.DryRun),
-            body,
-            writes=False,
-            session=False,
-        )
-        return self._performer.perform(call)
+        def call_at(cursor: str | None) -> Call[answers.DryRun]:
+            return dry_run_call(account, below, body, cursor)
+
+        pages = [
+            (dry_run_of(page), verdicts_of(page.items))
+            for page in each_page(self._performer, account, call_at, lambda page: page.next)
+        ]
+        verdicts = tuple(verdict for _, page in pages for verdict in page)
+        return replace(pages[0][0], verdicts=verdicts)
 
     def _pages(
         self, account: str, path: str, asked: dict[str, str | None], kind: type[PageT]
     ) -> Iterator[PageT]:
         """Every page of a list, each asked for when the one before is used up."""
-        while True:
-            page = self._performer.perform(get_call(account, path, asked, kind))
+
+        def call_at(cursor: str | None) -> Call[PageT]:
+            return get_call(account, path, {**asked, "cursor": cursor}, kind)
+
+        for page in each_page(self._performer, path, call_at, lambda page: page.next):
             yield page
-            if page.next is None:
-                return
-            if page.next == asked.get("cursor"):
-                raise ApiError(f"the pages of {path} do not go on, yet say so")
-            asked = {**asked, "cursor": page.next}

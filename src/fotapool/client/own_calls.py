@@ -41,6 +41,17 @@ def get_call(account: str, below: str, asked: dict[str, str | None], kind: type[
     )
 
 
+def dry_run_call(account: str, below: str, body: bytes, cursor: str | None) -> Call[answers.DryRun]:
+    return Call(
+        "POST",
+        path_below(account, f"dry-run/{below}") + query_of({"cursor": cursor}),
+        lambda response: read(response.body, answers.DryRun),
+        body,
+        writes=False,
+        session=False,
+    )
+
+
 def status_call(account: str, below: str, asked: dict[str, str | None]) -> Call[PoolStatus]:
     path = path_below(account, below) + query_of(asked)
     return Call("GET", path, _read_status, session=False)

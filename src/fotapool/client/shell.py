@@ -9,6 +9,7 @@ from fotapool.client.attempts import (
     KEYS_KEPT_HEADER,
     MAX_RETRIES,
     PRODUCTION,
+    RETRY_BUDGET_S,
     TIMEOUT_S,
     Options,
     bare_request,
@@ -27,7 +28,7 @@ from fotapool.client.errors import AnswerError, ApiError, Response, error_of
 from fotapool.client.licenses import LicensesController
 from fotapool.client.pool import PoolController
 from fotapool.client.tokens import Tokens
-from fotapool.client.transport import DefaultTransport, HttpRequest, Transport, pause
+from fotapool.client.transport import DefaultTransport, HttpRequest, Transport, clock_s, pause
 from fotapool.wire.login import TokenAnswer
 
 T = TypeVar("T")
@@ -47,7 +48,10 @@ class Client:
     the vendor's production host by default.
 
     Each of the two tokens is renewed once per call when it is refused. Reads are tried again,
-    up to `max_retries` times, after a broken connection and after 429, 502, 503 and 504. Every
+    up to `max_retries` times, after a broken connection, after 429, 502, 503 and 504, and after a
+    good answer that cannot be read; no attempt begins later than `retry_budget_s` after the first.
+    Before it the client waits as long as the server asks (Retry-After in seconds, as a date, or
+    retry-after-ms), at most a minute, else a random time of up to 0.5, 1, 2 … 8 seconds. Every
     write carries an idempotency key, the same for each of its attempts; a server that has shown
     to keep keys is asked again like that too. Any other only where it did not take the write: no
     connection, 429, or 503 with Retry-After.
@@ -68,6 +72,7 @@ class Client:
         session_token: str | None = None,
         timeout_s: float = TIMEOUT_S,
         max_retries: int = MAX_RETRIES,
+        retry_budget_s: float = RETRY_BUDGET_S,
         transport: Transport | None = None,
     ) -> None:
         self._credentials = Credentials(
@@ -78,7 +83,9 @@ class Client:
             access_token=given("access_token", access_token),
             session_token=given("session_token", session_token),
         )
-        self._options = Options(given("base_url", base_url) or PRODUCTION, timeout_s, max_retries)
+        self._options = Options(
+            given("base_url", base_url) or PRODUCTION, timeout_s, max_retries, retry_budget_s
+        )
         self._transport = transport if transport is not None else DefaultTransport()
         self._tokens = Tokens(self._credentials, fetch_token=self._fetch_token, log_in=self._log_in)
         self._keeps_keys = False
@@ -104,13 +111,16 @@ class Client:
         """Carry a call. Raises ApiError, and ConfigurationError before any request."""
         renewed: set[str] = set()
         call = keyed(call)
+        until_s = clock_s(self._transport) + self._options.retry_budget_s
         for attempt in range(self._options.max_retries):
             try:
                 return self._attempt(call, renewed)
             except ApiError as failure:
-                if not may_retry(call, failure, keyed=self._keeps_keys):
+                left_s = until_s - clock_s(self._transport)
+                wait_s = pause_s(failure, attempt, left_s)
+                if wait_s is None or not may_retry(call, failure, keyed=self._keeps_keys):
                     raise
-                pause(self._transport, pause_s(failure, attempt))
+            pause(self._transport, wait_s)
         return self._attempt(call, renewed)
 
     def _attempt(self, call: Call[T], renewed: set[str]) -> T:

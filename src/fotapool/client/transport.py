@@ -28,7 +28,8 @@ class HttpRequest:
 class Transport(Protocol):
     """Carries one request and brings its answer. Must be thread-safe.
 
-    One with a clock of its own may also have `pause(seconds)`: what waits between attempts.
+    One with a clock of its own may also have `pause(seconds)`, what waits between attempts, and
+    `clock_s()`, by which the time for them is counted.
     """
 
     def send(self, request: HttpRequest, timeout_s: float) -> Response:
@@ -122,6 +123,9 @@ class DefaultTransport:
     def pause(self, seconds: float) -> None:
         pause(_stand_in, seconds)
 
+    def clock_s(self) -> float:
+        return clock_s(_stand_in)
+
     def close(self) -> None:
         if self._pooled is not None:
             self._pooled.close()
@@ -130,6 +134,12 @@ class DefaultTransport:
 def pause(transport: Transport | None, seconds: float) -> None:
     """Wait as this transport waits."""
     getattr(transport, "pause", time.sleep)(seconds)
+
+
+def clock_s(transport: object) -> float:
+    """Seconds of the clock by which this transport waits; only differences mean something."""
+    now_s: float = getattr(transport, "clock_s", time.monotonic)()
+    return now_s
 
 
 def stand_in() -> Transport | None:

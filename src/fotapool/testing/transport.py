@@ -51,6 +51,10 @@ class InProcessTransport:
         """Wait between two attempts: on the emulator's clock."""
         self._clock.advance(seconds=seconds)
 
+    def clock_s(self) -> float:
+        """The emulator's clock, by which a client counts the time for its attempts."""
+        return self._clock() / 1000
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 
-from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis, path_of_account, query_of
+from fotapool.client.aio.paging import each_page
+from fotapool.client.calls import (
+    NO_CURSOR,
+    AsyncPerformer,
+    Call,
+    list_of_imeis,
+    path_of_account,
+    query_of,
+)
 from fotapool.client.documented_calls import (
     account_device,
     candidates_path,
+    cursor_after,
     documented_get,
     reading,
 )
-from fotapool.client.errors import ApiError
 from fotapool.client.results import AccountDevice, CandidateEdit, Subscription
 from fotapool.wire import family_answers as answers
 from fotapool.wire import v3
@@ -43,19 +51,15 @@ class AsyncFamilyOperations:
         self, account: str, *, protocol: str | None = None
     ) -> AsyncIterator[AccountDevice]:
         """Every device of the account, page by page as it is asked for. Raises ApiError."""
-        cursor: str | None = None
-        while True:
+        path = path_of_account("/api/fota/v3/devices/", account)
+
+        def call_at(cursor: str | None) -> Call[answers.DeviceList]:
             asked = {"lastSeenDeviceId": cursor, "protocol": protocol}
-            path = path_of_account("/api/fota/v3/devices/", account) + query_of(asked)
-            page = await self._performer.perform(documented_get(path, answers.read_devices))
+            return documented_get(path + query_of(asked), answers.read_devices)
+
+        async for page in each_page(self._performer, account, call_at, cursor_after):
             for device in page.device_list or ():
                 yield account_device(device)
-            if not page.has_more_data:
-                return
-            last = page.last_seen_device_id
-            if last is None or str(last) == cursor:
-                raise ApiError(f"the pages of {account} do not go on after {cursor}, yet say so")
-            cursor = str(last)
 
     async def named_devices(self, account: str, imeis: Iterable[str]) -> list[AccountDevice]:
         """Up to 1,000 devices by name; `found` tells which of them the account has.
@@ -70,17 +74,20 @@ class AsyncFamilyOperations:
 
     async def candidates(self, account: str) -> AsyncIterator[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
-        start, more = 0, True
-        while more:
-            path = candidates_path(account) + query_of({"startIndex": str(start)})
-            page = await self._performer.perform(documented_get(path, answers.read_candidates))
-            found = page.device_list or []
-            for imei in found:
+        start = 0
+
+        def call_at(cursor: str | None) -> Call[answers.CandidateList]:
+            path = candidates_path(account) + query_of({"startIndex": cursor or "0"})
+            return documented_get(path, answers.read_candidates)
+
+        def next_of(page: answers.CandidateList) -> str | None:
+            found = len(page.device_list or ())
+            return (str(start + found) if found else NO_CURSOR) if page.has_more_data else None
+
+        async for page in each_page(self._performer, account, call_at, next_of):
+            for imei in page.device_list or ():
                 yield imei
-            start += len(found)
-            more = page.has_more_data
-            if more and not found:
-                raise ApiError(f"the list of {account} does not go on after {start}, yet says so")
+            start += len(page.device_list or ())
 
     async def replace_candidates(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from fotapool.client.aio.family import AsyncFamilyOperations
+from fotapool.client.aio.paging import each_page
 from fotapool.client.documented_calls import (
     change_call,
+    cursor_after,
     devices_of_page,
     page_call,
     plain_change_call,
     warn_deprecated,
 )
-from fotapool.client.errors import ApiError
 from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice
 from fotapool.model import Verb
 from fotapool.wire import v2, v3
@@ -123,13 +124,11 @@ class AsyncLicensesController(AsyncFamilyOperations):
 
     async def devices(self, account: str) -> AsyncIterator[LicensedDevice]:
         """Every licensed device, page by page as it is asked for. Raises ApiError."""
-        cursor: str | None = None
-        while True:
-            page = await self.summarize_fota_licenses_assignment(account, cursor)
+        async for page in each_page(
+            self._performer,
+            account,
+            lambda cursor: page_call(v3.read_page, "v3", account, cursor),
+            cursor_after,
+        ):
             for device in devices_of_page(page):
                 yield device
-            if not page.has_more_data:
-                return
-            if page.last_seen_device_id in (None, cursor):
-                raise ApiError(f"the pages of {account} do not go on after {cursor}, yet say so")
-            cursor = page.last_seen_device_id

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis, query_of
-from fotapool.client.errors import ApiError
+from fotapool.client.aio.paging import each_page
+from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis
 from fotapool.client.own_calls import (
+    dry_run_call,
     dry_run_of,
     get_call,
     path_below,
@@ -17,7 +18,7 @@ from fotapool.client.own_calls import (
 )
 from fotapool.client.results import DryRun, PoolChange
 from fotapool.wire import pool_answers as answers
-from fotapool.wire.pool_answers import read, write_imeis
+from fotapool.wire.pool_answers import write_imeis
 
 PageT = TypeVar(
     "PageT",
@@ -65,37 +66,24 @@ class AsyncOwnOperations:
 
     async def _dry_run(self, account: str, below: str, body: bytes) -> DryRun:
         """What a write would come to, with the verdicts of every page."""
-        page = await self._dry_run_page(account, below, body, None)
-        told = dry_run_of(page)
-        items = list(page.items)
-        while page.next is not None:
-            page = await self._dry_run_page(account, below, body, page.next)
-            items += page.items
-        return replace(told, verdicts=tuple(verdicts_of(items)))
 
-    async def _dry_run_page(
-        self, account: str, below: str, body: bytes, cursor: str | None
-    ) -> answers.DryRun:
-        path = path_below(account, f"dry-run/{below}") + query_of({"cursor": cursor})
-        call = Call(
-            "POST",
-            path,
-            lambda response: read(response.body, answers.DryRun),
-            body,
-            writes=False,
-            session=False,
-        )
-        return await self._performer.perform(call)
+        def call_at(cursor: str | None) -> Call[answers.DryRun]:
+            return dry_run_call(account, below, body, cursor)
+
+        pages = [
+            (dry_run_of(page), verdicts_of(page.items))
+            async for page in each_page(self._performer, account, call_at, lambda page: page.next)
+        ]
+        verdicts = tuple(verdict for _, page in pages for verdict in page)
+        return replace(pages[0][0], verdicts=verdicts)
 
     async def _pages(
         self, account: str, path: str, asked: dict[str, str | None], kind: type[PageT]
     ) -> AsyncIterator[PageT]:
         """Every page of a list, each asked for when the one before is used up."""
-        while True:
-            page = await self._performer.perform(get_call(account, path, asked, kind))
+
+        def call_at(cursor: str | None) -> Call[PageT]:
+            return get_call(account, path, {**asked, "cursor": cursor}, kind)
+
+        async for page in each_page(self._performer, path, call_at, lambda page: page.next):
             yield page
-            if page.next is None:
-                return
-            if page.next == asked.get("cursor"):
-                raise ApiError(f"the pages of {path} do not go on, yet say so")
-            asked = {**asked, "cursor": page.next}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class AsyncTransport(Protocol):
     """Carries one request and brings its answer, for any number of tasks at a time.
 
-    One with a clock of its own may also have `pause(seconds)`: what waits between attempts.
+    One with a clock of its own may also have `pause(seconds)`, what waits between attempts, and
+    `clock_s()`, by which the time for them is counted.
     """
 
     async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
@@ -121,6 +122,9 @@ class AsyncDefaultTransport:
 
     async def pause_async(self, seconds: float) -> None:
         await pause_async(transport.stand_in(), seconds)
+
+    def clock_s(self) -> float:
+        return transport.clock_s(transport.stand_in())
 
     async def close_async(self) -> None:
         if self._pooled is not None:
