@@ -30,7 +30,9 @@ def running() -> Iterator[Callable[..., Blocking]]:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
 
     def make(**settings: Any) -> Blocking:
-        client = Blocking(carry, settings)
+        if isinstance(settings.get("transport"), Urllib3Transport):
+            settings["transport"] = AiohttpTransport()
+        client = Blocking(carry, AsyncClient(**settings))
         made.append(client)
         return client
 
@@ -49,12 +51,10 @@ def running() -> Iterator[Callable[..., Blocking]]:
 class Blocking:
     """An AsyncClient whose coroutines are waited for."""
 
-    def __init__(self, carry: Carry, settings: dict[str, Any]) -> None:
-        if isinstance(settings.get("transport"), Urllib3Transport):
-            settings = {**settings, "transport": AiohttpTransport()}
+    def __init__(self, carry: Carry, client: AsyncClient) -> None:
         self._carry = carry
-        self._client = AsyncClient(**settings)
-        self._credentials = self._client._credentials
+        self._client = client
+        self._credentials = client._credentials
 
     def __enter__(self) -> Self:
         self._carry(self._client.__aenter__())
@@ -65,6 +65,9 @@ class Blocking:
 
     def __repr__(self) -> str:
         return repr(self._client)
+
+    def with_options(self, **options: Any) -> Blocking:
+        return Blocking(self._carry, self._client.with_options(**options))
 
     def __getattr__(self, name: str) -> Any:
         part = getattr(self._client, name)

@@ -125,10 +125,16 @@ def test_the_clients_arguments_are_as_listed() -> None:
     defaults = {
         name: str(parameter.default)
         for name, parameter in inspect.signature(Client).parameters.items()
-        if parameter.default is not None
+        if parameter.default is not None or name.endswith("_request")
     }
 
-    assert {row[0]: row[1] for row in rows} == defaults
+    assert {row[0]: row[1].replace("none", "None") for row in rows} == defaults
+    assert set(defaults) == set(inspect.signature(Client.with_options).parameters) - {"self"}
+
+
+def test_the_hook_of_the_page_on_the_client(tmp_path: Path) -> None:
+    (program,) = blocks("docs/reference/client.md", "python")
+    assert pytest_of(program, tmp_path) == 1
 
 
 def test_the_command_table_is_the_commands() -> None:

@@ -70,6 +70,19 @@ class Options:
         return self.base_url.rstrip("/").removesuffix("/api").rstrip("/")
 
 
+@dataclass(slots=True)
+class Shown:
+    """What a server has shown of itself."""
+
+    keeps_keys: bool = False
+
+
+def changed(before: T, given: Mapping[str, object]) -> T:
+    """A dataclass with those of these values that are given."""
+    told = {name: value for name, value in given.items() if value is not None}
+    return replace(before, **told)  # type: ignore[type-var]
+
+
 def keyed(call: Call[T]) -> Call[T]:
     """The call with a key where it needs one: made once, the same for each attempt."""
     return replace(call, key=uuid.uuid4().hex) if call.is_write and call.key is None else call

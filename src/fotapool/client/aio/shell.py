@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Self, TypeVar
 
 from fotapool.client.aio.devices import AsyncDevicesController, AsyncUpgradesController
@@ -16,7 +17,9 @@ from fotapool.client.attempts import (
     RETRY_BUDGET_S,
     TIMEOUT_S,
     Options,
+    Shown,
     bare_request,
+    changed,
     keyed,
     login_call,
     may_retry,
@@ -27,8 +30,9 @@ from fotapool.client.attempts import (
 )
 from fotapool.client.calls import Call
 from fotapool.client.credentials import Credentials, given
-from fotapool.client.errors import AnswerError, ApiError, Response, error_of
+from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, error_of
 from fotapool.client.transport import HttpRequest, clock_s
+from fotapool.client.watching import AfterRequest, BeforeRequest, Watch, listen
 from fotapool.wire.login import TokenAnswer
 
 T = TypeVar("T")
@@ -56,6 +60,10 @@ class AsyncClient:
     to keep keys is asked again like that too. Any other only where it did not take the write: no
     connection, 429, or 503 with Retry-After.
 
+    `before_request` and `after_request` are called around each request, those for tokens and
+    further attempts too; the latter with the answer, or the ConnectionFailed in place of one. With
+    `FOTAPOOL_LOG=debug` in the environment each is a line on standard error, without secrets.
+
     Raises ConfigurationError for a base URL, token or time that is none; the first call raises
     it for credentials that are missing.
     """
@@ -73,6 +81,8 @@ class AsyncClient:
         timeout_s: float = TIMEOUT_S,
         max_retries: int = MAX_RETRIES,
         retry_budget_s: float = RETRY_BUDGET_S,
+        before_request: BeforeRequest | None = None,
+        after_request: AfterRequest | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
         self._credentials = Credentials(
@@ -83,14 +93,22 @@ class AsyncClient:
             access_token=given("access_token", access_token),
             session_token=given("session_token", session_token),
         )
-        self._options = Options(
-            given("base_url", base_url) or PRODUCTION, timeout_s, max_retries, retry_budget_s
-        )
         self._transport = transport if transport is not None else AsyncDefaultTransport()
         self._tokens = AsyncTokens(
             self._credentials, fetch_token=self._fetch_token, log_in=self._log_in
         )
-        self._keeps_keys = False
+        self._shown = Shown()
+        self._become(
+            Options(
+                given("base_url", base_url) or PRODUCTION, timeout_s, max_retries, retry_budget_s
+            ),
+            Watch(before_request, after_request),
+        )
+        listen()
+
+    def _become(self, options: Options, watch: Watch) -> None:
+        self._options = options
+        self._watch = watch
         self.licenses = AsyncLicensesController(self)
         self.pool = AsyncPoolController(self)
         self.devices = AsyncDevicesController(self)
@@ -104,6 +122,31 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._options.origin!r})"
+
+    def with_options(
+        self,
+        *,
+        timeout_s: float | None = None,
+        max_retries: int | None = None,
+        retry_budget_s: float | None = None,
+        before_request: BeforeRequest | None = None,
+        after_request: AfterRequest | None = None,
+    ) -> Self:
+        """This client with other options, over the same connections and tokens.
+
+        What is not given stays as it is; calls for tokens stay those of this client. To
+        close one is to close both. Raises ConfigurationError for a time or number that is none.
+        """
+        other = copy(self)
+        options = {
+            "timeout_s": timeout_s,
+            "max_retries": max_retries,
+            "retry_budget_s": retry_budget_s,
+        }
+        hooks = {"before_request": before_request, "after_request": after_request}
+        # One's own kind: no other's secret is looked into.
+        other._become(changed(self._options, options), changed(self._watch, hooks))  # noqa: SLF001
+        return other
 
     async def close(self) -> None:
         """Let go of connections. The client can go on being used, and opens new ones."""
@@ -120,7 +163,7 @@ class AsyncClient:
             except ApiError as failure:
                 left_s = until_s - clock_s(self._transport)
                 wait_s = pause_s(failure, attempt, left_s)
-                if wait_s is None or not may_retry(call, failure, keyed=self._keeps_keys):
+                if wait_s is None or not may_retry(call, failure, keyed=self._shown.keeps_keys):
                     raise
             await pause_async(self._transport, wait_s)
         return await self._attempt(call, renewed)
@@ -141,8 +184,16 @@ class AsyncClient:
 
     async def _send(self, request: HttpRequest) -> Response:
         """One request, one answer. Raises ApiError for no answer and for one outside 2xx."""
-        response = await self._transport.send_async(request, self._options.timeout_s)
-        self._keeps_keys = self._keeps_keys or KEYS_KEPT_HEADER in response.headers
+        self._watch.sending(request)
+        began_s = clock_s(self._transport)
+        try:
+            response = await self._transport.send_async(request, self._options.timeout_s)
+        except ConnectionFailed as failure:
+            self._watch.came(request, failure, clock_s(self._transport) - began_s)
+            raise
+        self._watch.came(request, response, clock_s(self._transport) - began_s)
+        if KEYS_KEPT_HEADER in response.headers:
+            self._shown.keeps_keys = True
         if not 200 <= response.status_code < 300:
             raise error_of(response)
         return response
