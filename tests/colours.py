@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from fotapool import AsyncClient
+from fotapool import AsyncClient, AsyncListing
 from fotapool.client import Urllib3Transport
 from fotapool.client.aio import AiohttpTransport
 
@@ -76,8 +76,8 @@ class Blocking:
     def _waited(self, verb: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
             result = verb(*arguments, **named)
-            if isinstance(result, AsyncGenerator):
-                return self._each(result)
+            if isinstance(result, AsyncListing):
+                return BlockingListing(self._each, result)
             return self._carry(result)
 
         return call
@@ -94,6 +94,20 @@ class Blocking:
                 yield item[0]
         finally:
             self._carry(_closed(items))
+
+
+class BlockingListing:
+    """A list of such a client."""
+
+    def __init__(self, each: Callable[..., Iterator[Any]], listing: AsyncListing[Any]) -> None:
+        self._each = each
+        self._listing = listing
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._each(aiter(self._listing))
+
+    def pages(self, cursor: str | None = None) -> Iterator[Any]:
+        return self._each(self._listing.pages(cursor))
 
 
 class Part:

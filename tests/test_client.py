@@ -10,7 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,7 @@ from fotapool import (
     FotapoolError,
     LicenseIMEI,
     LicensesAssignedRemovedRequest,
+    Listing,
     MissingPath,
     Outcome,
     Response,
@@ -801,11 +802,18 @@ def test_devices_go_through_all_pages(fota: Emulator) -> None:
     assert len(fota.requests.of("status")) == 3
 
 
-LISTS: dict[str, Callable[[Client], Iterator[object]]] = {
+LISTS: dict[str, Callable[[Client], Listing[Any]]] = {
     "licenses.devices": lambda client: client.licenses.devices(ACCOUNT),
     "licenses.account_devices": lambda client: client.licenses.account_devices(ACCOUNT),
     "pool.devices": lambda client: client.pool.devices(ACCOUNT),
     "devices.list": lambda client: client.devices.list(ACCOUNT),
+}
+
+
+MORE_LISTS: dict[str, Callable[[Client], Listing[Any]]] = {
+    **LISTS,
+    "licenses.candidates": lambda client: client.licenses.candidates(ACCOUNT),
+    "pool.candidates": lambda client: client.pool.candidates(ACCOUNT),
 }
 
 
@@ -831,6 +839,38 @@ def test_a_repeated_page_is_asked_for_again_once(fota: Emulator, verb: str, skip
     fota.faults.page_repeated(times=2, skip=skip)
     with pytest.raises(ApiError, match="do not go on"):
         list(listed(fota.client))
+
+
+@pytest.mark.fota(scenario=MANY)
+@pytest.mark.parametrize("verb", sorted(MORE_LISTS))
+def test_a_list_is_resumed_from_the_cursor_of_a_page(fota: Emulator, verb: str) -> None:
+    """By another client, later, without the pages that were dealt with."""
+    listed = MORE_LISTS[verb]
+    fota.client.pool.replace_candidates(ACCOUNT, fota.devices)
+    expected = list(listed(fota.client))
+    fota.requests.clear()
+    first, *_ = listed(fota.client).pages()
+    (second, third) = listed(fota.new_client()).pages(first.cursor)
+
+    assert [len(page.items) for page in (first, second, third)] == [1000, 1000, 500]
+    assert [*first.items, *second.items, *third.items] == expected
+    assert (first.cursor is None, second.cursor is None, third.cursor) == (False, False, None)
+    assert list(listed(fota.client).pages(second.cursor)) == [third]
+
+
+@pytest.mark.fota(scenario=MANY)
+def test_a_list_may_be_gone_through_again_and_asks_for_no_page_too_many(fota: Emulator) -> None:
+    devices = fota.client.licenses.devices(ACCOUNT)
+    fota.requests.assert_not_called("status")
+    assert next(iter(devices)) == next(iter(devices))
+    fota.requests.assert_called("status", times=2)
+
+
+def test_a_cursor_that_is_none_is_refused_by_the_server(fota: Emulator) -> None:
+    with pytest.raises(ErrorException):
+        list(fota.client.licenses.candidates(ACCOUNT).pages("soon"))
+    with pytest.raises(ErrorException):
+        list(fota.client.licenses.devices(ACCOUNT).pages("99"))
 
 
 def test_a_repeated_page_of_candidates_is_asked_for_again_once() -> None:

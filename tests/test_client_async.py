@@ -66,7 +66,7 @@ def test_both_clients_have_the_same_verbs(part: str) -> None:
         assert inspect.signature(one).parameters == inspect.signature(other).parameters
         assert one.__doc__ == other.__doc__
         told = str(inspect.signature(other).return_annotation)
-        assert inspect.iscoroutinefunction(other) != told.startswith("AsyncIterator"), name
+        assert inspect.iscoroutinefunction(other) != told.startswith("AsyncListing"), name
 
 
 # --- tasks -------------------------------------------------------------------------------------
@@ -232,6 +232,7 @@ def test_its_names_are_public() -> None:
         "AsyncClient",
         "AsyncDevicesController",
         "AsyncLicensesController",
+        "AsyncListing",
         "AsyncPoolController",
         "AsyncTransport",
         "AsyncUpgradesController",

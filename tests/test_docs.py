@@ -132,9 +132,9 @@ def test_the_clients_arguments_are_as_listed() -> None:
     assert set(defaults) == set(inspect.signature(Client.with_options).parameters) - {"self"}
 
 
-def test_the_hook_of_the_page_on_the_client(tmp_path: Path) -> None:
-    (program,) = blocks("docs/reference/client.md", "python")
-    assert pytest_of(program, tmp_path) == 1
+def test_the_tests_of_the_page_on_the_client(tmp_path: Path) -> None:
+    for program in blocks("docs/reference/client.md", "python"):
+        assert pytest_of(program, tmp_path) == 1
 
 
 def test_the_command_table_is_the_commands() -> None:

@@ -27,6 +27,7 @@ from fotapool.client.errors import (
     UnexpectedAnswer,
 )
 from fotapool.client.licenses import LicensesController
+from fotapool.client.paging import Listing
 from fotapool.client.pool import PoolController
 from fotapool.client.results import (
     AccountDevice,
@@ -39,6 +40,7 @@ from fotapool.client.results import (
     LicenseChange,
     LicensedDevice,
     NamedChange,
+    Page,
     PoolAccount,
     PoolChange,
     PoolDevice,
@@ -77,8 +79,10 @@ __all__ = [
     "LicenseChange",
     "LicensedDevice",
     "LicensesController",
+    "Listing",
     "MissingPath",
     "NamedChange",
+    "Page",
     "PoolAccount",
     "PoolChange",
     "PoolController",

@@ -9,7 +9,9 @@ from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from fotapool.client.errors import Response
+from fotapool.client.results import Page
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 NO_CURSOR = ""
@@ -60,6 +62,26 @@ class AsyncPerformer(Protocol):
     def perform(self, call: Call[T]) -> Awaitable[T]:
         """As `Performer.perform`."""
         ...
+
+
+def paged(
+    call: Call[S], items_of: Callable[[S], Iterable[T]], next_of: Callable[[S], str | None]
+) -> Call[Page[T]]:
+    """The call that reads a page out of what another one reads."""
+
+    def read(response: Response) -> Page[T]:
+        told = call.read(response)
+        return Page(tuple(items_of(told)), next_of(told))
+
+    return Call(
+        call.method,
+        call.path,
+        read,
+        call.body,
+        headers=call.headers,
+        session=call.session,
+        writes=call.writes,
+    )
 
 
 def path_of_account(before: str, account: str) -> str:

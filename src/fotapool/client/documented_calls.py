@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from fotapool.client.calls import NO_CURSOR, Call, list_of_imeis, path_of_account, query_of
+from fotapool.client.calls import NO_CURSOR, Call, list_of_imeis, paged, path_of_account, query_of
 from fotapool.client.errors import Response
-from fotapool.client.results import AccountDevice, LicenseChange, LicensedDevice, Verdict
+from fotapool.client.results import AccountDevice, LicenseChange, LicensedDevice, Page, Verdict
 from fotapool.model import Verb
 from fotapool.wire import family_answers as answers
 from fotapool.wire import v3
@@ -87,6 +87,24 @@ def cursor_after(page: LicenseSummary | answers.DeviceList) -> str | None:
         return None
     last = page.last_seen_device_id
     return NO_CURSOR if last is None else str(last)
+
+
+def account_devices_of(page: answers.DeviceList) -> Iterator[AccountDevice]:
+    return map(account_device, page.device_list or ())
+
+
+def candidates_call(account: str, cursor: str | None) -> Call[Page[str]]:
+    """The page of the candidate list that begins at an index."""
+    asked = cursor or "0"
+    start = int(asked) if asked.isdecimal() else 0  # what is no number, the server refuses
+
+    def next_of(page: answers.CandidateList) -> str | None:
+        found = len(page.device_list or ())
+        return (str(start + found) if found else NO_CURSOR) if page.has_more_data else None
+
+    path = candidates_path(account) + query_of({"startIndex": asked})
+    call = documented_get(path, answers.read_candidates)
+    return paged(call, lambda page: page.device_list or (), next_of)
 
 
 def candidates_path(account: str) -> str:

@@ -1,5 +1,4 @@
 # Made of aio/family.py by scripts/uncolour: change that one.
-# ruff: noqa: UP028 -- a coroutine knows no `yield from`
 """The part of `client.licenses` beside licenses: subscription, candidate list, devices.
 
 Documented operations, so that they work on the vendor's service as well.
@@ -7,25 +6,27 @@ Documented operations, so that they work on the vendor's service as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from fotapool.client.calls import (
-    NO_CURSOR,
     Call,
     Performer,
     list_of_imeis,
+    paged,
     path_of_account,
     query_of,
 )
 from fotapool.client.documented_calls import (
     account_device,
+    account_devices_of,
+    candidates_call,
     candidates_path,
     cursor_after,
     documented_get,
     reading,
 )
-from fotapool.client.paging import each_page
-from fotapool.client.results import AccountDevice, CandidateEdit, Subscription
+from fotapool.client.paging import Listing
+from fotapool.client.results import AccountDevice, CandidateEdit, Page, Subscription
 from fotapool.wire import family_answers as answers
 from fotapool.wire import v3
 
@@ -51,17 +52,16 @@ class FamilyOperations:
 
     def account_devices(
         self, account: str, *, protocol: str | None = None
-    ) -> Iterator[AccountDevice]:
+    ) -> Listing[AccountDevice]:
         """Every device of the account, page by page as it is asked for. Raises ApiError."""
-        path = path_of_account("/api/fota/v3/devices/", account)
 
-        def call_at(cursor: str | None) -> Call[answers.DeviceList]:
+        def call_at(cursor: str | None) -> Call[Page[AccountDevice]]:
+            path = path_of_account("/api/fota/v3/devices/", account)
             asked = {"lastSeenDeviceId": cursor, "protocol": protocol}
-            return documented_get(path + query_of(asked), answers.read_devices)
+            call = documented_get(path + query_of(asked), answers.read_devices)
+            return paged(call, account_devices_of, cursor_after)
 
-        for page in each_page(self._performer, account, call_at, cursor_after):
-            for device in page.device_list or ():
-                yield account_device(device)
+        return Listing(self._performer, account, call_at)
 
     def named_devices(self, account: str, imeis: Iterable[str]) -> list[AccountDevice]:
         """Up to 1,000 devices by name; `found` tells which of them the account has.
@@ -74,22 +74,9 @@ class FamilyOperations:
         told = self._performer.perform(call)
         return list(map(account_device, told.device_list or ()))
 
-    def candidates(self, account: str) -> Iterator[str]:
+    def candidates(self, account: str) -> Listing[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
-        start = 0
-
-        def call_at(cursor: str | None) -> Call[answers.CandidateList]:
-            path = candidates_path(account) + query_of({"startIndex": cursor or "0"})
-            return documented_get(path, answers.read_candidates)
-
-        def next_of(page: answers.CandidateList) -> str | None:
-            found = len(page.device_list or ())
-            return (str(start + found) if found else NO_CURSOR) if page.has_more_data else None
-
-        for page in each_page(self._performer, account, call_at, next_of):
-            for imei in page.device_list or ():
-                yield imei
-            start += len(page.device_list or ())
+        return Listing(self._performer, account, lambda cursor: candidates_call(account, cursor))
 
     def replace_candidates(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None

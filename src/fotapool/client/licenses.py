@@ -1,5 +1,4 @@
 # Made of aio/licenses.py by scripts/uncolour: change that one.
-# ruff: noqa: UP028 -- a coroutine knows no `yield from`
 """`client.licenses`: the six documented methods, and plainer verbs beside them.
 
 The six keep their documented names, argument names and models (docs/reference/licenses.md).
@@ -7,8 +6,9 @@ The six keep their documented names, argument names and models (docs/reference/l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from fotapool.client.calls import Call, paged
 from fotapool.client.documented_calls import (
     change_call,
     cursor_after,
@@ -18,8 +18,8 @@ from fotapool.client.documented_calls import (
     warn_deprecated,
 )
 from fotapool.client.family import FamilyOperations
-from fotapool.client.paging import each_page
-from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice
+from fotapool.client.paging import Listing
+from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice, Page
 from fotapool.model import Verb
 from fotapool.wire import v2, v3
 from fotapool.wire.documented import (
@@ -116,13 +116,11 @@ class LicensesController(FamilyOperations):
             has_more=page.has_more_data,
         )
 
-    def devices(self, account: str) -> Iterator[LicensedDevice]:
+    def devices(self, account: str) -> Listing[LicensedDevice]:
         """Every licensed device, page by page as it is asked for. Raises ApiError."""
-        for page in each_page(
-            self._performer,
-            account,
-            lambda cursor: page_call(v3.read_page, "v3", account, cursor),
-            cursor_after,
-        ):
-            for device in devices_of_page(page):
-                yield device
+
+        def call_at(cursor: str | None) -> Call[Page[LicensedDevice]]:
+            call = page_call(v3.read_page, "v3", account, cursor)
+            return paged(call, devices_of_page, cursor_after)
+
+        return Listing(self._performer, account, call_at)

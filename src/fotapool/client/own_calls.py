@@ -11,9 +11,11 @@ from fotapool.client.errors import Response
 from fotapool.client.results import (
     ChangeSummary,
     DryRun,
+    Holding,
     LicensedDevice,
     NamedChange,
     PoolChange,
+    PoolDevice,
     PoolStatus,
     Verdict,
 )
@@ -112,6 +114,21 @@ def _read_status(response: Response) -> PoolStatus:
 def devices_of(page: answers.Status) -> Iterator[LicensedDevice]:
     for device in page.items:
         yield LicensedDevice(device.imei, device.assigned_at, time_text(device.assigned_at))
+
+
+def pool_devices_of(page: answers.Devices) -> Iterator[PoolDevice]:
+    for device in page.items:
+        yield PoolDevice(device.imei, device.upgrade, device.assigned_at, device.upgraded_at)
+
+
+def summaries_of(page: answers.Entries) -> Iterator[ChangeSummary]:
+    return map(summary_of, page.items)
+
+
+def holdings_of(page: answers.Holdings) -> Iterator[Holding]:
+    for held in page.items:
+        until = None if held.until is None else named_change(held.until)
+        yield Holding(named_change(held.since), until)
 
 
 def verdicts_of(items: Iterable[answers.Verdict]) -> list[Verdict]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fotapool.client.aio.devices import AsyncDevicesController, AsyncUpgradesController
 from fotapool.client.aio.licenses import AsyncLicensesController
+from fotapool.client.aio.paging import AsyncListing
 from fotapool.client.aio.pool import AsyncPoolController
 from fotapool.client.aio.shell import AsyncClient
 from fotapool.client.aio.transport import AiohttpTransport, AsyncTransport
@@ -17,6 +18,7 @@ __all__ = [
     "AsyncClient",
     "AsyncDevicesController",
     "AsyncLicensesController",
+    "AsyncListing",
     "AsyncPoolController",
     "AsyncTransport",
     "AsyncUpgradesController",

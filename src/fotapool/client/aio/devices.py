@@ -5,9 +5,11 @@ Operations of a fotapool server; on the vendor's service every call raises Missi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 from fotapool.client.aio.own import AsyncOwnOperations
+from fotapool.client.aio.paging import AsyncListing
+from fotapool.client.own_calls import pool_devices_of
 from fotapool.client.results import PoolChange, PoolDevice
 from fotapool.wire import pool_answers as answers
 
@@ -15,13 +17,9 @@ from fotapool.wire import pool_answers as answers
 class AsyncDevicesController(AsyncOwnOperations):
     """Which devices belong to an account."""
 
-    async def list(self, account: str) -> AsyncIterator[PoolDevice]:
+    def list(self, account: str) -> AsyncListing[PoolDevice]:
         """Every device of the account, IMEIs ascending. Raises ApiError."""
-        async for page in self._pages(account, "devices", {}, answers.Devices):
-            for device in page.items:
-                yield PoolDevice(
-                    device.imei, device.upgrade, device.assigned_at, device.upgraded_at
-                )
+        return self._listing(account, "devices", {}, answers.Devices, pool_devices_of)
 
     async def register(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None

@@ -5,25 +5,27 @@ Documented operations, so that they work on the vendor's service as well.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
-from fotapool.client.aio.paging import each_page
+from fotapool.client.aio.paging import AsyncListing
 from fotapool.client.calls import (
-    NO_CURSOR,
     AsyncPerformer,
     Call,
     list_of_imeis,
+    paged,
     path_of_account,
     query_of,
 )
 from fotapool.client.documented_calls import (
     account_device,
+    account_devices_of,
+    candidates_call,
     candidates_path,
     cursor_after,
     documented_get,
     reading,
 )
-from fotapool.client.results import AccountDevice, CandidateEdit, Subscription
+from fotapool.client.results import AccountDevice, CandidateEdit, Page, Subscription
 from fotapool.wire import family_answers as answers
 from fotapool.wire import v3
 
@@ -47,19 +49,18 @@ class AsyncFamilyOperations:
             updated_at_text=told.update_time,
         )
 
-    async def account_devices(
+    def account_devices(
         self, account: str, *, protocol: str | None = None
-    ) -> AsyncIterator[AccountDevice]:
+    ) -> AsyncListing[AccountDevice]:
         """Every device of the account, page by page as it is asked for. Raises ApiError."""
-        path = path_of_account("/api/fota/v3/devices/", account)
 
-        def call_at(cursor: str | None) -> Call[answers.DeviceList]:
+        def call_at(cursor: str | None) -> Call[Page[AccountDevice]]:
+            path = path_of_account("/api/fota/v3/devices/", account)
             asked = {"lastSeenDeviceId": cursor, "protocol": protocol}
-            return documented_get(path + query_of(asked), answers.read_devices)
+            call = documented_get(path + query_of(asked), answers.read_devices)
+            return paged(call, account_devices_of, cursor_after)
 
-        async for page in each_page(self._performer, account, call_at, cursor_after):
-            for device in page.device_list or ():
-                yield account_device(device)
+        return AsyncListing(self._performer, account, call_at)
 
     async def named_devices(self, account: str, imeis: Iterable[str]) -> list[AccountDevice]:
         """Up to 1,000 devices by name; `found` tells which of them the account has.
@@ -72,22 +73,11 @@ class AsyncFamilyOperations:
         told = await self._performer.perform(call)
         return list(map(account_device, told.device_list or ()))
 
-    async def candidates(self, account: str) -> AsyncIterator[str]:
+    def candidates(self, account: str) -> AsyncListing[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
-        start = 0
-
-        def call_at(cursor: str | None) -> Call[answers.CandidateList]:
-            path = candidates_path(account) + query_of({"startIndex": cursor or "0"})
-            return documented_get(path, answers.read_candidates)
-
-        def next_of(page: answers.CandidateList) -> str | None:
-            found = len(page.device_list or ())
-            return (str(start + found) if found else NO_CURSOR) if page.has_more_data else None
-
-        async for page in each_page(self._performer, account, call_at, next_of):
-            for imei in page.device_list or ():
-                yield imei
-            start += len(page.device_list or ())
+        return AsyncListing(
+            self._performer, account, lambda cursor: candidates_call(account, cursor)
+        )
 
     async def replace_candidates(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None

@@ -5,10 +5,11 @@ The six keep their documented names, argument names and models (docs/reference/l
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 from fotapool.client.aio.family import AsyncFamilyOperations
-from fotapool.client.aio.paging import each_page
+from fotapool.client.aio.paging import AsyncListing
+from fotapool.client.calls import Call, paged
 from fotapool.client.documented_calls import (
     change_call,
     cursor_after,
@@ -17,7 +18,7 @@ from fotapool.client.documented_calls import (
     plain_change_call,
     warn_deprecated,
 )
-from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice
+from fotapool.client.results import AccountStatus, LicenseChange, LicensedDevice, Page
 from fotapool.model import Verb
 from fotapool.wire import v2, v3
 from fotapool.wire.documented import (
@@ -122,13 +123,11 @@ class AsyncLicensesController(AsyncFamilyOperations):
             has_more=page.has_more_data,
         )
 
-    async def devices(self, account: str) -> AsyncIterator[LicensedDevice]:
+    def devices(self, account: str) -> AsyncListing[LicensedDevice]:
         """Every licensed device, page by page as it is asked for. Raises ApiError."""
-        async for page in each_page(
-            self._performer,
-            account,
-            lambda cursor: page_call(v3.read_page, "v3", account, cursor),
-            cursor_after,
-        ):
-            for device in devices_of_page(page):
-                yield device
+
+        def call_at(cursor: str | None) -> Call[Page[LicensedDevice]]:
+            call = page_call(v3.read_page, "v3", account, cursor)
+            return paged(call, devices_of_page, cursor_after)
+
+        return AsyncListing(self._performer, account, call_at)

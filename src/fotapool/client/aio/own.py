@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from fotapool.client.aio.paging import each_page
-from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis
+from fotapool.client.aio.paging import AsyncListing, each_page
+from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis, paged
 from fotapool.client.own_calls import (
     dry_run_call,
     dry_run_of,
@@ -16,10 +16,11 @@ from fotapool.client.own_calls import (
     read_pool_change,
     verdicts_of,
 )
-from fotapool.client.results import DryRun, PoolChange
+from fotapool.client.results import DryRun, Page, PoolChange
 from fotapool.wire import pool_answers as answers
 from fotapool.wire.pool_answers import write_imeis
 
+T = TypeVar("T")
 PageT = TypeVar(
     "PageT",
     answers.Entries,
@@ -76,6 +77,20 @@ class AsyncOwnOperations:
         ]
         verdicts = tuple(verdict for _, page in pages for verdict in page)
         return replace(pages[0][0], verdicts=verdicts)
+
+    def _listing(
+        self,
+        account: str,
+        path: str,
+        asked: dict[str, str | None],
+        kind: type[PageT],
+        items_of: Callable[[PageT], Iterable[T]],
+    ) -> AsyncListing[T]:
+        def call_at(cursor: str | None) -> Call[Page[T]]:
+            call = get_call(account, path, {**asked, "cursor": cursor}, kind)
+            return paged(call, items_of, lambda page: page.next)
+
+        return AsyncListing(self._performer, path, call_at)
 
     async def _pages(
         self, account: str, path: str, asked: dict[str, str | None], kind: type[PageT]

@@ -6,22 +6,23 @@ The vendor's service has none of them: there every call raises MissingPath.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
 
+from fotapool.client.aio.paging import AsyncListing
 from fotapool.client.aio.size import AsyncSizeOperations
 from fotapool.client.calls import list_of_imeis
 from fotapool.client.own_calls import (
     devices_of,
     get_call,
-    named_change,
+    holdings_of,
     pool_change,
     position_of,
     status_call,
-    summary_of,
+    summaries_of,
     time_text,
     verdicts_of,
 )
@@ -47,7 +48,7 @@ class AsyncPoolController(AsyncSizeOperations):
         """Totals now, and the first page of licensed devices. Raises ApiError."""
         return await self._performer.perform(status_call(account, "status", {}))
 
-    def devices(self, account: str) -> AsyncIterator[LicensedDevice]:
+    def devices(self, account: str) -> AsyncListing[LicensedDevice]:
         """Every licensed device now, page by page as it is asked for. Raises ApiError."""
         return self._licensed(account, "status", {})
 
@@ -85,7 +86,7 @@ class AsyncPoolController(AsyncSizeOperations):
         """What `remove` would come to now. Nothing is changed. Raises ApiError."""
         return await self._dry_run(account, "remove", write_imeis(list_of_imeis(imeis)))
 
-    async def changes(
+    def changes(
         self,
         account: str,
         *,
@@ -96,7 +97,7 @@ class AsyncPoolController(AsyncSizeOperations):
         imei: str | None = None,
         outcome: Outcome | None = None,
         order: Literal["newest", "oldest"] = "newest",
-    ) -> AsyncIterator[ChangeSummary]:
+    ) -> AsyncListing[ChangeSummary]:
         """The account's changes that fit, page by page as they are asked for.
 
         From `since` to before `until`; with `imei` and `outcome` both, that device got that
@@ -111,9 +112,7 @@ class AsyncPoolController(AsyncSizeOperations):
             "outcome": None if outcome is None else outcome.word,
             "order": order,
         }
-        async for page in self._pages(account, "changes", asked, answers.Entries):
-            for entry in page.items:
-                yield summary_of(entry)
+        return self._listing(account, "changes", asked, answers.Entries, summaries_of)
 
     async def change(self, account: str, number: int) -> PoolChange:
         """One change, with every verdict of it. Raises ApiError."""
@@ -124,16 +123,13 @@ class AsyncPoolController(AsyncSizeOperations):
         verdicts = tuple(verdict for page in pages for verdict in page.verdicts)
         return replace(pages[0], verdicts=verdicts, has_more=False)
 
-    async def device_history(self, account: str, imei: str) -> AsyncIterator[Holding]:
+    def device_history(self, account: str, imei: str) -> AsyncListing[Holding]:
         """When a device held a license, by which changes and whom, the earliest first.
 
         Raises ApiError.
         """
         path = f"devices/{quote(imei, safe='')}/history"
-        async for page in self._pages(account, path, {}, answers.Holdings):
-            for held in page.items:
-                until = None if held.until is None else named_change(held.until)
-                yield Holding(named_change(held.since), until)
+        return self._listing(account, path, {}, answers.Holdings, holdings_of)
 
     async def as_of(
         self, account: str, *, sequence: int | None = None, at: datetime | None = None
@@ -148,7 +144,7 @@ class AsyncPoolController(AsyncSizeOperations):
 
     def devices_as_of(
         self, account: str, *, sequence: int | None = None, at: datetime | None = None
-    ) -> AsyncIterator[LicensedDevice]:
+    ) -> AsyncListing[LicensedDevice]:
         """Every device that was licensed at a sequence or moment. Raises ApiError."""
         return self._licensed(account, "as-of", position_of(sequence, at))
 
@@ -176,9 +172,7 @@ class AsyncPoolController(AsyncSizeOperations):
         told = await self._performer.perform(get_call(account, "clock", {}, answers.Clock))
         return ClockHealth(told.account, told.sequence, told.now, told.changed_at, told.behind_ms)
 
-    async def _licensed(
+    def _licensed(
         self, account: str, path: str, asked: dict[str, str | None]
-    ) -> AsyncIterator[LicensedDevice]:
-        async for page in self._pages(account, path, asked, answers.Status):
-            for device in devices_of(page):
-                yield device
+    ) -> AsyncListing[LicensedDevice]:
+        return self._listing(account, path, asked, answers.Status, devices_of)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 from fotapool.client.aio.own import AsyncOwnOperations
+from fotapool.client.aio.paging import AsyncListing
 from fotapool.client.own_calls import get_call
 from fotapool.client.results import DryRun, PoolAccount, PoolChange
 from fotapool.wire import pool_answers as answers
@@ -76,11 +77,15 @@ class AsyncSizeOperations(AsyncOwnOperations):
         """What `undo` would come to now. Nothing is changed. Raises ApiError."""
         return await self._dry_run(account, "undo", write_member("change", change))
 
-    async def candidates(self, account: str) -> AsyncIterator[str]:
+    def candidates(self, account: str) -> AsyncListing[str]:
         """Who loses a license first when the pool shrinks, in order. Raises ApiError."""
-        async for page in self._pages(account, "candidates", {}, answers.Candidates):
-            for item in page.items:
-                yield item.imei
+        return self._listing(
+            account,
+            "candidates",
+            {},
+            answers.Candidates,
+            lambda page: (item.imei for item in page.items),
+        )
 
     async def replace_candidates(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
