@@ -19,7 +19,7 @@ from fotapool import (
     ServerError,
     TimedOut,
 )
-from fotapool.client.watching import LOGGER
+from fotapool.client.watching import LOGGER, line_of
 from fotapool.testing import Emulator, Live
 from world import ACCOUNT
 
@@ -154,6 +154,17 @@ def test_each_request_is_a_line_without_secrets(
     secret = fota.login
     for hidden in (*tokens.values(), secret.client_secret, secret.username, secret.password):
         assert hidden not in told
+
+
+def test_no_header_that_lets_somebody_in_is_shown() -> None:
+    names = ("Authorization", "PROXY-AUTHORIZATION", "VZ-M2M-Token", "Cookie", "Set-Cookie")
+    headers = dict.fromkeys(names, "let me in") | {"X-Request-Id": "r-1"}
+    told = line_of(HttpRequest("GET", "http://h/", headers), Response(200, headers, b"{}"), 0.0125)
+
+    assert told.count("'***'") == 10
+    assert told.count("'r-1'") == 2
+    assert "let me in" not in told
+    assert told.endswith(" 2 bytes in 12 ms")
 
 
 def test_another_level_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,9 @@ VARIABLE = "FOTAPOOL_LOG"
 HIDDEN = "***"
 
 LOGGER = logging.getLogger("fotapool.client")
-_SECRET = frozenset({"authorization", "vz-m2m-token"})
+_SECRET = frozenset(
+    {"authorization", "proxy-authorization", "vz-m2m-token", "cookie", "set-cookie"}
+)
 
 
 @dataclass(frozen=True, slots=True)
