@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+import colours
 import described
 import postgres
+import world as world_module
 from databases import Database
 from fotapool.api import Api, Call, Reply, Request
 from fotapool.model import Change
@@ -19,6 +21,7 @@ from fotapool.server.exchange import Exchange
 from fotapool.server.log import LOGGER
 from fotapool.server.pages import Logged
 from fotapool.store import open_store
+from fotapool.testing import emulator as emulator_module
 from fotapool.testing.books import Books
 from postgres import Databases
 from world import Clock, World
@@ -93,6 +96,18 @@ def database(request: pytest.FixtureRequest) -> Database:
     """A new database of each engine, for servers that are processes."""
     found: Database = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def colour(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A test's clients: `Client` once, and once `AsyncClient` under the same calls."""
+    if request.param == "AsyncClient":
+        with colours.running() as made:
+            for module in (request.module, world_module, emulator_module):
+                monkeypatch.setattr(module, "Client", made, raising=False)
+            yield request.param
+    else:
+        yield request.param
 
 
 @pytest.fixture(autouse=True)

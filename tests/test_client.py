@@ -33,6 +33,7 @@ from fotapool import (
     FotapoolError,
     LicenseIMEI,
     LicensesAssignedRemovedRequest,
+    Listing,
     MissingPath,
     Outcome,
     Response,
@@ -46,6 +47,9 @@ from fotapool.client.transport import HttpRequest
 from fotapool.server.log import JsonLines
 from fotapool.testing import Account, Emulator, Faults, Live, Scenario
 from world import ACCOUNT, Script, World, answer, client_of
+
+pytestmark = pytest.mark.usefixtures("colour")
+SYNC_ALONE = pytest.mark.parametrize("colour", ["Client"], indirect=True)
 
 MANY = Scenario(accounts=(Account(licenses=2500, devices=2500, licensed=2500),))
 A, B = "990003425730524", "000000000000042"
@@ -73,7 +77,12 @@ OVER = answer(
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
     monkeypatch.setattr("fotapool.client.transport.time.sleep", pauses.append)
+    monkeypatch.setattr("fotapool.client.aio.transport.sleep", sleep)
     return pauses
 
 
@@ -158,6 +167,7 @@ def test_the_requests_of_the_documented_methods() -> None:
     assert script.sent[3].headers["Content-Type"] == "application/json"
 
 
+@SYNC_ALONE
 def test_the_deprecation_warning_points_at_the_callers_line() -> None:
     client, _ = ready(answer(200, CHANGE))
     with warnings.catch_warnings(record=True) as caught:
@@ -375,6 +385,7 @@ def test_token_calls_are_tried_again_like_any_other() -> None:
         {"access_token": "ä"},
         {"timeout_s": 0},
         {"max_retries": -1},
+        {"retry_budget_s": -1},
     ],
 )
 def test_arguments_that_make_no_sense_are_told_at_once(wrong: dict[str, Any]) -> None:
@@ -433,6 +444,8 @@ RETRIES: list[tuple[Arm, bool, bool, bool]] = [
     (lambda f: f.unavailable(form="none"),         True,       False,        True),
     (lambda f: f.html_page(502),                   True,       False,        True),
     (lambda f: f.html_page(504),                   True,       False,        True),
+    (lambda f: f.json_malformed(),                 True,       False,        True),
+    (lambda f: f.unavailable(1, form="milliseconds"), True,    True,         True),
     (lambda f: f.html_page(500),                   False,      False,        False),
     (lambda f: f.html_page(400),                   False,      False,        False),
     (lambda f: f.html_page(404),                   False,      False,        False),
@@ -547,6 +560,63 @@ def test_retry_after_is_heeded_within_reason(
     fota.client.licenses.status(ACCOUNT)
 
     assert fota.clock.now - began == timedelta(seconds=expected)
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "milliseconds"])
+def test_retry_after_is_heeded_in_each_of_its_forms(fota: Emulator, form: Any) -> None:
+    began = fota.clock.now
+    fota.faults.unavailable(7, form)
+    fota.client.licenses.status(ACCOUNT)
+
+    assert fota.clock.now - began == timedelta(seconds=7)
+
+
+def test_what_the_server_asked_for_is_told_with_the_error(fota: Emulator) -> None:
+    fota.faults.too_many_requests(9999)
+    with pytest.raises(TooManyRequests) as caught:
+        fota.new_client(max_retries=0).licenses.status(ACCOUNT)
+
+    assert caught.value.retry_after_s == 9999
+    assert pickle.loads(pickle.dumps(caught.value)).retry_after_s == 9999
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "attempts", "waited_s"),
+    [(0, 1, 0), (49, 1, 0), (50, 2, 50), (120, 3, 100), (1000, 6, 250)],
+)
+def test_no_attempt_begins_when_the_budget_is_used_up(
+    fota: Emulator, budget_s: float, attempts: int, waited_s: int
+) -> None:
+    began = fota.clock.now
+    fota.faults.too_many_requests(50, times=None)
+    with pytest.raises(TooManyRequests):
+        fota.new_client(max_retries=5, retry_budget_s=budget_s).licenses.status(ACCOUNT)
+
+    assert len(fota.requests.of("status")) == attempts
+    assert fota.clock.now - began == timedelta(seconds=waited_s)
+
+
+def test_time_that_attempts_took_counts_for_the_budget(fota: Emulator) -> None:
+    fota.faults.answer_delayed(60, times=None)
+    client = fota.new_client(max_retries=9, retry_budget_s=100, timeout_s=40)
+    with pytest.raises(TimedOut):
+        client.licenses.status(ACCOUNT)
+
+    assert len(fota.requests.of("status")) == 3
+
+
+def test_a_garbled_answer_to_a_write_is_asked_for_again_under_its_key(fota: Emulator) -> None:
+    fota.faults.json_malformed(operation="assign")
+    fota.client.licenses.status(ACCOUNT)
+    change = fota.client.licenses.assign(ACCOUNT, [A])
+
+    assert (change.replayed, change.used, change.verdicts[0].outcome) == (
+        True,
+        1,
+        Outcome.ASSIGNED,
+    )
+    fota.requests.assert_called("assign", times=2)
+    fota.requests.assert_assigned([A], only=True)
 
 
 def test_a_client_of_a_plain_transport_really_waits(no_pauses: list[float]) -> None:
@@ -732,6 +802,21 @@ def test_devices_go_through_all_pages(fota: Emulator) -> None:
     assert len(fota.requests.of("status")) == 3
 
 
+LISTS: dict[str, Callable[[Client], Listing[Any]]] = {
+    "licenses.devices": lambda client: client.licenses.devices(ACCOUNT),
+    "licenses.account_devices": lambda client: client.licenses.account_devices(ACCOUNT),
+    "pool.devices": lambda client: client.pool.devices(ACCOUNT),
+    "devices.list": lambda client: client.devices.list(ACCOUNT),
+}
+
+
+MORE_LISTS: dict[str, Callable[[Client], Listing[Any]]] = {
+    **LISTS,
+    "licenses.candidates": lambda client: client.licenses.candidates(ACCOUNT),
+    "pool.candidates": lambda client: client.pool.candidates(ACCOUNT),
+}
+
+
 def test_pages_without_a_cursor_are_an_error_not_an_end() -> None:
     stuck = answer(200, PAGE | {"hasMoreData": True, "lastSeenDeviceId": None})
     client, _ = ready(stuck, stuck)
@@ -741,11 +826,65 @@ def test_pages_without_a_cursor_are_an_error_not_an_end() -> None:
 
 
 @pytest.mark.fota(scenario=MANY)
-def test_pages_that_do_not_go_on_are_an_error_not_an_end(fota: Emulator) -> None:
-    fota.faults.page_repeated()
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("verb", sorted(LISTS))
+def test_a_repeated_page_is_asked_for_again_once(fota: Emulator, verb: str, skip: int) -> None:
+    """And then it is an error: not an end, and no device twice."""
+    listed = LISTS[verb]
+    expected = list(listed(fota.client))
+    fota.faults.page_repeated(skip=skip)
 
+    assert list(listed(fota.client)) == expected
+    assert len(expected) == len(set(map(repr, expected))) == 2500
+    fota.faults.page_repeated(times=2, skip=skip)
     with pytest.raises(ApiError, match="do not go on"):
-        list(fota.client.licenses.devices(ACCOUNT))
+        list(listed(fota.client))
+
+
+@pytest.mark.fota(scenario=MANY)
+@pytest.mark.parametrize("verb", sorted(MORE_LISTS))
+def test_a_list_is_resumed_from_the_cursor_of_a_page(fota: Emulator, verb: str) -> None:
+    """By another client, later, without the pages that were dealt with."""
+    listed = MORE_LISTS[verb]
+    fota.client.pool.replace_candidates(ACCOUNT, fota.devices)
+    expected = list(listed(fota.client))
+    fota.requests.clear()
+    first, *_ = listed(fota.client).pages()
+    (second, third) = listed(fota.new_client()).pages(first.cursor)
+
+    assert [len(page.items) for page in (first, second, third)] == [1000, 1000, 500]
+    assert [*first.items, *second.items, *third.items] == expected
+    assert (first.cursor is None, second.cursor is None, third.cursor) == (False, False, None)
+    assert list(listed(fota.client).pages(second.cursor)) == [third]
+
+
+@pytest.mark.fota(scenario=MANY)
+def test_a_list_may_be_gone_through_again_and_asks_for_no_page_too_many(fota: Emulator) -> None:
+    devices = fota.client.licenses.devices(ACCOUNT)
+    fota.requests.assert_not_called("status")
+    assert next(iter(devices)) == next(iter(devices))
+    fota.requests.assert_called("status", times=2)
+
+
+def test_a_cursor_that_is_none_is_refused_by_the_server(fota: Emulator) -> None:
+    with pytest.raises(ErrorException):
+        list(fota.client.licenses.candidates(ACCOUNT).pages("soon"))
+    with pytest.raises(ErrorException):
+        list(fota.client.licenses.devices(ACCOUNT).pages("99"))
+
+
+def test_a_repeated_page_of_candidates_is_asked_for_again_once() -> None:
+    first, last = ["1", "2"], ["3"]
+
+    def page(imeis: list[str]) -> Response:
+        return answer(200, {"deviceList": imeis, "hasMoreData": imeis is first})
+
+    client, script = ready(page(first), page(first), page(last))
+    assert list(client.licenses.candidates("a")) == [*first, *last]
+    assert [path.partition("=")[2] for path in paths(script)] == ["0", "2", "2"]
+    client, _ = ready(page(first), page(first), page(first))
+    with pytest.raises(ApiError, match="do not go on"):
+        list(client.licenses.candidates("a"))
 
 
 @pytest.mark.fota(scenario=MANY)
@@ -830,6 +969,7 @@ def test_a_client_can_go_on_after_close(small_world: World) -> None:
         client.close()
 
 
+@SYNC_ALONE
 def test_a_transport_of_ones_own_needs_two_methods() -> None:
     class Echo:
         def send(self, request: HttpRequest, timeout_s: float) -> Response:
@@ -843,6 +983,7 @@ def test_a_transport_of_ones_own_needs_two_methods() -> None:
     assert client.licenses.status("mine").account == "mine"
 
 
+@SYNC_ALONE
 def test_public_names_are_there_and_sorted() -> None:
     names = [name for name in fotapool.__all__ if name != "__version__"]
 
@@ -852,6 +993,7 @@ def test_public_names_are_there_and_sorted() -> None:
         assert value.__doc__, name
 
 
+@SYNC_ALONE
 def test_importing_is_light() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys; from fotapool import Client; print(*sys.modules)"],

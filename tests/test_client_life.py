@@ -24,6 +24,8 @@ from fotapool.wire import pool_life
 from script import IMEIS, Play
 from world import ACCOUNT, Script, World, answer, imeis
 
+pytestmark = pytest.mark.usefixtures("colour")
+
 A, B, C = (f"{IMEIS[letter]:015d}" for letter in "ABC")
 STRANGE = "352906110000001"
 
@@ -261,10 +263,10 @@ def test_answers_of_others_are_read_as_they_come() -> None:
 
 @pytest.mark.fota(scenario=Scenario(accounts=(Account(devices=2500),)))
 def test_pages_that_do_not_go_on_are_an_error_not_a_loop(fota: Emulator) -> None:
-    fota.faults.page_repeated(operation="devices")
+    fota.faults.page_repeated(operation="devices", times=2)
     with pytest.raises(ApiError, match="do not go on"):
         list(fota.client.licenses.account_devices(ACCOUNT))
     empty = answer(200, {"count": 9, "hasMoreData": True, "deviceList": []})
-    client = Client(transport=Script(empty), access_token="t", session_token="s")
-    with pytest.raises(ApiError, match="does not go on"):
+    client = Client(transport=Script(empty, empty), access_token="t", session_token="s")
+    with pytest.raises(ApiError, match="do not go on"):
         list(client.licenses.candidates(ACCOUNT))

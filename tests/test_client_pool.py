@@ -22,6 +22,8 @@ from fotapool.ledger import history as history_module
 from fotapool.testing import Emulator
 from world import ACCOUNT, Script, World, answer, imeis
 
+pytestmark = pytest.mark.usefixtures("colour")
+
 A, B, C = (f"{imei:015d}" for imei in (990003425730524, 42, 5))
 NOON = datetime(2017, 11, 29, 16, 3, 42, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

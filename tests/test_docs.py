@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -20,21 +21,30 @@ import click
 import msgspec
 import pytest
 
-from fotapool import ErrorException
+from fotapool import Client, ErrorException
 from fotapool.api.routes import POOL, ROUTES
 from fotapool.auth import FAILED_LOGINS_MAX, LOCK_MS, SESSION_IDLE_MS, TOKEN_LIFE_MS
 from fotapool.bulk import RowProblem
 from fotapool.cli import _options
 from fotapool.cli._options import DEFAULT_DB
 from fotapool.cli.devices import IMPORT_DEVICES_MAX
-from fotapool.client.tokens import ENVIRONMENT
+from fotapool.client.credentials import ENVIRONMENT
 from fotapool.ledger import LICENSES_MAX, PAGE_SIZE_MAX
 from fotapool.ledger.verify import Wrong
 from fotapool.model import ITEM_LENGTH_MAX, Outcome, Refusal, Role, Verb
 from fotapool.server.http import HEAD_BYTES_MAX, HEAD_TIMEOUT_S
 from fotapool.server.settings import Settings
 from fotapool.store import SqliteStore
-from fotapool.testing import FAULTS, Emulator, Faults, Journal, Scenario, When
+from fotapool.testing import (
+    FAULTS,
+    Account,
+    Emulator,
+    Faults,
+    Journal,
+    Scenario,
+    When,
+    emulated_live,
+)
 from fotapool.testing.arming import Matching
 from fotapool.testing.control import Control
 from fotapool.testing.faults_service import REFUSED_OUTCOMES
@@ -108,6 +118,23 @@ def test_the_clients_variables_are_listed() -> None:
     assert [(row[0], row[1].split("`")[0]) for row in rows] == [
         (variable, name) for name, variable in ENVIRONMENT.items()
     ]
+
+
+def test_the_clients_arguments_are_as_listed() -> None:
+    rows = table("docs/reference/client.md", "Argument | Default")
+    defaults = {
+        name: str(parameter.default)
+        for name, parameter in inspect.signature(Client).parameters.items()
+        if parameter.default is not None or name.endswith("_request")
+    }
+
+    assert {row[0]: row[1].replace("none", "None") for row in rows} == defaults
+    assert set(defaults) == set(inspect.signature(Client.with_options).parameters) - {"self"}
+
+
+def test_the_tests_of_the_page_on_the_client(tmp_path: Path) -> None:
+    for program in blocks("docs/reference/client.md", "python"):
+        assert pytest_of(program, tmp_path) == 1
 
 
 def test_the_command_table_is_the_commands() -> None:
@@ -382,6 +409,32 @@ def test_the_tests_of_the_testing_page(tmp_path: Path) -> None:
     passed = [pytest_of(program, tmp_path) for program in blocks(TESTING, "python")]
 
     assert passed == [2, 1, 1, 1, 1]
+
+
+def test_the_page_on_coroutines(tmp_path: Path) -> None:
+    install, program, tests = [
+        *blocks("docs/how-to/coroutines.md", "sh"),
+        *blocks("docs/how-to/coroutines.md", "python"),
+    ]
+    assert install == 'pip install "fotapool[async]"\n'
+    fleets = Scenario(
+        accounts=(
+            Account(name="0000123456-00001", devices=("990003425730500", "990003425730501")),
+            Account(name="0000123456-00002", devices=("990003425730600",)),
+        )
+    )
+    with emulated_live(fleets) as served:
+        done = run([sys.executable, "-W", "error", "-c", program], tmp_path, **served.env)
+
+    assert done.stdout.splitlines() == [
+        "0000123456-00001: 2 of 1000 used",
+        "  990003425730500",
+        "  990003425730501",
+        "0000123456-00002: 1 of 1000 used",
+        "  990003425730600",
+    ], done.stderr
+    assert done.stderr == ""
+    assert pytest_of(tests, tmp_path) == 1
 
 
 def test_the_scenario_of_the_testing_page(tmp_path: Path) -> None:

@@ -191,6 +191,22 @@ def test_the_core_alone_is_the_sdk_and_says_what_the_rest_needs(
     )
     assert (imported.stdout, imported.stderr) == ("0.1.0\n", "")
 
+    called = run(
+        folder,
+        "python",
+        "-W",
+        "error",
+        "-c",
+        "import asyncio, fotapool\n"
+        "client = fotapool.AsyncClient(access_token='x', session_token='x')\n"
+        "try: asyncio.run(client.licenses.status('a'))\n"
+        "except fotapool.ConfigurationError as error: print(error)",
+        cwd=tmp_path,
+    )
+    assert called.stdout == 'AsyncClient needs aiohttp: pip install "fotapool[async]"\n', (
+        called.stderr
+    )
+
     for command in (["fotapool", "serve"], ["python", "-m", "fotapool"]):
         done = run(folder, *command, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (3, "")

@@ -212,6 +212,12 @@ class Script:
             raise answer
         return answer
 
+    async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
+        return self.send(request, timeout_s)
+
+    async def close_async(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

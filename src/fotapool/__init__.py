@@ -32,8 +32,10 @@ if TYPE_CHECKING:
         LicenseChange,
         LicensedDevice,
         LicensesController,
+        Listing,
         MissingPath,
         NamedChange,
+        Page,
         PoolAccount,
         PoolChange,
         PoolController,
@@ -50,6 +52,15 @@ if TYPE_CHECKING:
         UnexpectedAnswer,
         UpgradesController,
         Verdict,
+    )
+    from fotapool.client.aio import (
+        AsyncClient,
+        AsyncDevicesController,
+        AsyncLicensesController,
+        AsyncListing,
+        AsyncPoolController,
+        AsyncTransport,
+        AsyncUpgradesController,
     )
     from fotapool.model import ConfigurationError, FotapoolError, Outcome
     from fotapool.wire.documented import (
@@ -68,6 +79,13 @@ __all__ = [
     "AccountStatus",
     "AnswerError",
     "ApiError",
+    "AsyncClient",
+    "AsyncDevicesController",
+    "AsyncLicensesController",
+    "AsyncListing",
+    "AsyncPoolController",
+    "AsyncTransport",
+    "AsyncUpgradesController",
     "CandidateEdit",
     "ChangeSummary",
     "Client",
@@ -93,9 +111,11 @@ __all__ = [
     "LicensedDevice",
     "LicensesAssignedRemovedRequest",
     "LicensesController",
+    "Listing",
     "MissingPath",
     "NamedChange",
     "Outcome",
+    "Page",
     "PoolAccount",
     "PoolChange",
     "PoolController",
@@ -117,13 +137,20 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+_ROOMS = (
+    "fotapool.client",
+    "fotapool.model",
+    "fotapool.wire.documented",
+    "fotapool.client.aio",  # asyncio comes with it
+)
+
 if not TYPE_CHECKING:  # a checker is to see the names above, and no others
 
     def __getattr__(name: str) -> object:
         """A public name, imported when it is first asked for: pytest loads our plugin in every
         run, and a run that does not use it is not to wait for an SDK."""
         if name in __all__:
-            for room in ("fotapool.client", "fotapool.model", "fotapool.wire.documented"):
+            for room in _ROOMS[:-1] if not name.startswith("Async") else _ROOMS[-1:]:
                 module = import_module(room)
                 if hasattr(module, name):
                     return globals().setdefault(name, getattr(module, name))

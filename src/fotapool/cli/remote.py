@@ -130,7 +130,9 @@ def history(
         | {f"--{name}": value for name, value in wanted.items()},
     )
     if imei is not None:
-        _show_holdings(imei, _listed(client.pool.device_history(account, imei), limit), json=json)
+        _show_holdings(
+            imei, _listed(iter(client.pool.device_history(account, imei)), limit), json=json
+        )
     elif change is not None:
         _show_change(client.pool.change(account, change), json=json)
     else:
@@ -141,7 +143,7 @@ def history(
             order="oldest" if oldest_first else "newest",
             **wanted,
         )
-        _show_changes(_listed(changes, limit), json=json)
+        _show_changes(_listed(iter(changes), limit), json=json)
 
 
 def _refuse_together(lone: Mapping[str, object], filters: Mapping[str, object]) -> None:

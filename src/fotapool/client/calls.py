@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fotapool.client.errors import Response
+from fotapool.client.results import Page
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+NO_CURSOR = ""
+"""Stands for the cursor of a page that has another behind it and does not say where."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,128}")
 
@@ -51,6 +56,34 @@ class Performer(Protocol):
         ...
 
 
+class AsyncPerformer(Protocol):
+    """Carries calls for coroutines."""
+
+    def perform(self, call: Call[T]) -> Awaitable[T]:
+        """As `Performer.perform`."""
+        ...
+
+
+def paged(
+    call: Call[S], items_of: Callable[[S], Iterable[T]], next_of: Callable[[S], str | None]
+) -> Call[Page[T]]:
+    """The call that reads a page out of what another one reads."""
+
+    def read(response: Response) -> Page[T]:
+        told = call.read(response)
+        return Page(tuple(items_of(told)), next_of(told))
+
+    return Call(
+        call.method,
+        call.path,
+        read,
+        call.body,
+        headers=call.headers,
+        session=call.session,
+        writes=call.writes,
+    )
+
+
 def path_of_account(before: str, account: str) -> str:
     """A path that names an account. Raises ValueError for a name that no URL can carry."""
     if account in ("", ".", ".."):
@@ -63,3 +96,9 @@ def list_of_imeis(imeis: Iterable[str]) -> list[str]:
     if isinstance(imeis, str):
         raise TypeError("imeis must be a list of IMEIs, not one text: write [imei]")
     return list(imeis)
+
+
+def query_of(asked: dict[str, str | None]) -> str:
+    """The query of a URL with what is given, its question mark before it."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    return "?" + urlencode(given) if given else ""

@@ -1,3 +1,4 @@
+# Made of aio/devices.py by scripts/uncolour: change that one.
 """`client.devices` and `client.upgrades`: the registry of an account, and the steps of upgrades.
 
 Operations of a fotapool server; on the vendor's service every call raises MissingPath.
@@ -5,9 +6,11 @@ Operations of a fotapool server; on the vendor's service every call raises Missi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from fotapool.client.own import OwnOperations
+from fotapool.client.own_calls import pool_devices_of
+from fotapool.client.paging import Listing
 from fotapool.client.results import PoolChange, PoolDevice
 from fotapool.wire import pool_answers as answers
 
@@ -15,13 +18,9 @@ from fotapool.wire import pool_answers as answers
 class DevicesController(OwnOperations):
     """Which devices belong to an account."""
 
-    def list(self, account: str) -> Iterator[PoolDevice]:
+    def list(self, account: str) -> Listing[PoolDevice]:
         """Every device of the account, IMEIs ascending. Raises ApiError."""
-        for page in self._pages(account, "devices", {}, answers.Devices):
-            for device in page.items:
-                yield PoolDevice(
-                    device.imei, device.upgrade, device.assigned_at, device.upgraded_at
-                )
+        return self._listing(account, "devices", {}, answers.Devices, pool_devices_of)
 
     def register(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fotapool.client.retry_after import retry_after_s
 from fotapool.model import FotapoolError, Refusal
 from fotapool.wire.errors import read_error
 
@@ -85,6 +86,11 @@ class AnswerError(ApiError):
     def request_id(self) -> str | None:
         """The server's id for the request, to quote when asking about it."""
         return self.response.headers.get("x-request-id")
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How many seconds the server asks to wait before the next attempt, if it does."""
+        return retry_after_s(self.response.headers)
 
     def __str__(self) -> str:
         if self.error_code is not None:

@@ -1,27 +1,26 @@
-"""What the operations of a fotapool server share: paths, pages, changes, dry runs."""
+# Made of aio/own.py by scripts/uncolour: change that one.
+# ruff: noqa: UP028 -- a coroutine knows no `yield from`
+"""What the operations of a fotapool server share: changes, dry runs, pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TypeVar
-from urllib.parse import urlencode
 
-from fotapool.client.calls import Call, Performer, list_of_imeis, path_of_account
-from fotapool.client.errors import ApiError, Response
-from fotapool.client.results import (
-    ChangeSummary,
-    DryRun,
-    LicensedDevice,
-    NamedChange,
-    PoolChange,
-    PoolStatus,
-    Verdict,
+from fotapool.client.calls import Call, Performer, list_of_imeis, paged
+from fotapool.client.own_calls import (
+    dry_run_call,
+    dry_run_of,
+    get_call,
+    path_below,
+    read_pool_change,
+    verdicts_of,
 )
-from fotapool.model import Outcome
+from fotapool.client.paging import Listing, each_page
+from fotapool.client.results import DryRun, Page, PoolChange
 from fotapool.wire import pool_answers as answers
-from fotapool.wire.pool_answers import read, write_imeis
+from fotapool.wire.pool_answers import write_imeis
 
 T = TypeVar("T")
 PageT = TypeVar(
@@ -34,8 +33,6 @@ PageT = TypeVar(
     answers.Candidates,
     answers.Devices,
 )
-
-_OUTCOMES = {outcome.word: outcome for outcome in Outcome}
 
 
 class OwnOperations:
@@ -62,7 +59,7 @@ class OwnOperations:
         call = Call(
             "POST",
             path_below(account, below),
-            _read_change,
+            read_pool_change,
             body,
             key=key,
             headers=condition,
@@ -72,170 +69,38 @@ class OwnOperations:
 
     def _dry_run(self, account: str, below: str, body: bytes) -> DryRun:
         """What a write would come to, with the verdicts of every page."""
-        page = self._dry_run_page(account, below, body, None)
-        told = _dry_run(page)
-        items = list(page.items)
-        while page.next is not None:
-            page = self._dry_run_page(account, below, body, page.next)
-            items += page.items
-        return replace(told, verdicts=tuple(verdicts_of(items)))
 
-    def _dry_run_page(
-        self, account: str, below: str, body: bytes, cursor: str | None
-    ) -> answers.DryRun:
-        path = path_below(account, f"dry-run/{below}") + query_of({"cursor": cursor})
-        call = Call(
-            "POST",
-            path,
-            lambda response: read(response.body, answers.DryRun),
-            body,
-            writes=False,
-            session=False,
-        )
-        return self._performer.perform(call)
+        def call_at(cursor: str | None) -> Call[answers.DryRun]:
+            return dry_run_call(account, below, body, cursor)
+
+        pages = [
+            (dry_run_of(page), verdicts_of(page.items))
+            for page in each_page(self._performer, account, call_at, lambda page: page.next)
+        ]
+        verdicts = tuple(verdict for _, page in pages for verdict in page)
+        return replace(pages[0][0], verdicts=verdicts)
+
+    def _listing(
+        self,
+        account: str,
+        path: str,
+        asked: dict[str, str | None],
+        kind: type[PageT],
+        items_of: Callable[[PageT], Iterable[T]],
+    ) -> Listing[T]:
+        def call_at(cursor: str | None) -> Call[Page[T]]:
+            call = get_call(account, path, {**asked, "cursor": cursor}, kind)
+            return paged(call, items_of, lambda page: page.next)
+
+        return Listing(self._performer, path, call_at)
 
     def _pages(
         self, account: str, path: str, asked: dict[str, str | None], kind: type[PageT]
     ) -> Iterator[PageT]:
         """Every page of a list, each asked for when the one before is used up."""
-        while True:
-            page = self._performer.perform(get_call(account, path, asked, kind))
+
+        def call_at(cursor: str | None) -> Call[PageT]:
+            return get_call(account, path, {**asked, "cursor": cursor}, kind)
+
+        for page in each_page(self._performer, path, call_at, lambda page: page.next):
             yield page
-            if page.next is None:
-                return
-            if page.next == asked.get("cursor"):
-                raise ApiError(f"the pages of {path} do not go on, yet say so")
-            asked = {**asked, "cursor": page.next}
-
-
-def path_below(account: str, below: str) -> str:
-    """The path of an operation; of the account itself where nothing is below."""
-    path = path_of_account("/api/fotapool/v1/accounts/", account)
-    return f"{path}/{below}" if below else path
-
-
-def get_call(account: str, below: str, asked: dict[str, str | None], kind: type[T]) -> Call[T]:
-    return Call(
-        "GET",
-        path_below(account, below) + query_of(asked),
-        lambda response: read(response.body, kind),
-        session=False,
-    )
-
-
-def query_of(asked: dict[str, str | None]) -> str:
-    given = {name: value for name, value in asked.items() if value is not None}
-    return "?" + urlencode(given) if given else ""
-
-
-def status_call(account: str, below: str, asked: dict[str, str | None]) -> Call[PoolStatus]:
-    path = path_below(account, below) + query_of(asked)
-    return Call("GET", path, _read_status, session=False)
-
-
-def position_of(sequence: int | None, at: datetime | None) -> dict[str, str | None]:
-    if (sequence is None) == (at is None):
-        raise TypeError("give sequence or at, and only one of them")
-    return {"sequence": None if sequence is None else str(sequence), "at": time_text(at)}
-
-
-def time_text(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone; give one, such as datetime.UTC")
-    try:
-        utc = moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(f"{moment!r} lies outside of the years 1 to 9999 in UTC") from error
-    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _read_change(response: Response) -> PoolChange:
-    change = read(response.body, answers.Change)
-    replayed = response.headers.get("idempotency-replayed") == "true"
-    return pool_change(change, verdicts_of(change.items), replayed=replayed)
-
-
-def _dry_run(told: answers.DryRun) -> DryRun:
-    return DryRun(
-        account=told.account,
-        sequence=told.sequence,
-        verb=told.verb,
-        outcomes=told.outcomes,
-        total=told.total,
-        used=told.used,
-        free=told.free,
-        overhang=told.overhang,
-    )
-
-
-def _read_status(response: Response) -> PoolStatus:
-    told = read(response.body, answers.Status)
-    return PoolStatus(
-        account=told.account,
-        sequence=told.sequence,
-        at=told.at,
-        total=told.total,
-        used=told.used,
-        free=told.free,
-        overhang=told.overhang,
-        devices=tuple(devices_of(told)),
-        has_more=told.next is not None,
-    )
-
-
-def devices_of(page: answers.Status) -> Iterator[LicensedDevice]:
-    for device in page.items:
-        yield LicensedDevice(device.imei, device.assigned_at, time_text(device.assigned_at))
-
-
-def verdicts_of(items: Iterable[answers.Verdict]) -> list[Verdict]:
-    return [
-        Verdict(
-            item.imei,
-            _OUTCOMES.get(item.outcome, Outcome.UNRECOGNIZED),
-            item.outcome,
-            "",
-            by=item.by,
-        )
-        for item in items
-    ]
-
-
-def named_change(told: answers.Named) -> NamedChange:
-    return NamedChange(told.change, told.at, told.actor, told.verb)
-
-
-def summary_of(told: answers.Entry) -> ChangeSummary:
-    return _entry_of(ChangeSummary, told)
-
-
-def pool_change(told: answers.Change, verdicts: Iterable[Verdict], *, replayed: bool) -> PoolChange:
-    return _entry_of(
-        PoolChange,
-        told,
-        account=told.account,
-        verdicts=tuple(verdicts),
-        replayed=replayed,
-        has_more=told.next is not None,
-        candidates=told.candidates,
-    )
-
-
-def _entry_of(kind: Callable[..., T], told: answers.Entry, **more: object) -> T:
-    return kind(
-        change=told.change,
-        at=told.at,
-        actor=told.actor,
-        verb=told.verb,
-        request_id=told.request,
-        outcomes=told.outcomes,
-        total=told.total,
-        used=told.used,
-        free=told.free,
-        overhang=told.overhang,
-        hash=told.hash,
-        detail=told.detail,
-        **more,
-    )

@@ -1,3 +1,4 @@
+# Made of aio/pool.py by scripts/uncolour: change that one.
 """`client.pool`: a fotapool server's own operations: conditions, dry runs, the size, the past.
 
 The vendor's service has none of them: there every call raises MissingPath.
@@ -6,24 +7,25 @@ The vendor's service has none of them: there every call raises MissingPath.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
 
 from fotapool.client.calls import list_of_imeis
-from fotapool.client.own import (
+from fotapool.client.own_calls import (
     devices_of,
     get_call,
-    named_change,
+    holdings_of,
     pool_change,
     position_of,
     status_call,
-    summary_of,
+    summaries_of,
     time_text,
     verdicts_of,
 )
+from fotapool.client.paging import Listing
 from fotapool.client.results import (
     ChangeSummary,
     ClockHealth,
@@ -47,7 +49,7 @@ class PoolController(SizeOperations):
         """Totals now, and the first page of licensed devices. Raises ApiError."""
         return self._performer.perform(status_call(account, "status", {}))
 
-    def devices(self, account: str) -> Iterator[LicensedDevice]:
+    def devices(self, account: str) -> Listing[LicensedDevice]:
         """Every licensed device now, page by page as it is asked for. Raises ApiError."""
         return self._licensed(account, "status", {})
 
@@ -96,7 +98,7 @@ class PoolController(SizeOperations):
         imei: str | None = None,
         outcome: Outcome | None = None,
         order: Literal["newest", "oldest"] = "newest",
-    ) -> Iterator[ChangeSummary]:
+    ) -> Listing[ChangeSummary]:
         """The account's changes that fit, page by page as they are asked for.
 
         From `since` to before `until`; with `imei` and `outcome` both, that device got that
@@ -111,26 +113,24 @@ class PoolController(SizeOperations):
             "outcome": None if outcome is None else outcome.word,
             "order": order,
         }
-        for page in self._pages(account, "changes", asked, answers.Entries):
-            for entry in page.items:
-                yield summary_of(entry)
+        return self._listing(account, "changes", asked, answers.Entries, summaries_of)
 
     def change(self, account: str, number: int) -> PoolChange:
         """One change, with every verdict of it. Raises ApiError."""
-        pages = list(self._pages(account, f"changes/{number}", {}, answers.Change))
-        verdicts = [verdict for page in pages for verdict in verdicts_of(page.items)]
-        return replace(pool_change(pages[0], verdicts, replayed=False), has_more=False)
+        pages = [
+            pool_change(page, verdicts_of(page.items), replayed=False)
+            for page in self._pages(account, f"changes/{number}", {}, answers.Change)
+        ]
+        verdicts = tuple(verdict for page in pages for verdict in page.verdicts)
+        return replace(pages[0], verdicts=verdicts, has_more=False)
 
-    def device_history(self, account: str, imei: str) -> Iterator[Holding]:
+    def device_history(self, account: str, imei: str) -> Listing[Holding]:
         """When a device held a license, by which changes and whom, the earliest first.
 
         Raises ApiError.
         """
         path = f"devices/{quote(imei, safe='')}/history"
-        for page in self._pages(account, path, {}, answers.Holdings):
-            for held in page.items:
-                until = None if held.until is None else named_change(held.until)
-                yield Holding(named_change(held.since), until)
+        return self._listing(account, path, {}, answers.Holdings, holdings_of)
 
     def as_of(
         self, account: str, *, sequence: int | None = None, at: datetime | None = None
@@ -143,7 +143,7 @@ class PoolController(SizeOperations):
 
     def devices_as_of(
         self, account: str, *, sequence: int | None = None, at: datetime | None = None
-    ) -> Iterator[LicensedDevice]:
+    ) -> Listing[LicensedDevice]:
         """Every device that was licensed at a sequence or moment. Raises ApiError."""
         return self._licensed(account, "as-of", position_of(sequence, at))
 
@@ -173,6 +173,5 @@ class PoolController(SizeOperations):
 
     def _licensed(
         self, account: str, path: str, asked: dict[str, str | None]
-    ) -> Iterator[LicensedDevice]:
-        for page in self._pages(account, path, asked, answers.Status):
-            yield from devices_of(page)
+    ) -> Listing[LicensedDevice]:
+        return self._listing(account, path, asked, answers.Status, devices_of)

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from fotapool.model import Outcome
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list. `cursor` tells where the next one begins; None where this is the last."""
+
+    items: tuple[T, ...]
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)

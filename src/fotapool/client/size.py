@@ -1,10 +1,13 @@
+# Made of aio/size.py by scripts/uncolour: change that one.
 """The part of `client.pool` about its size: resize, undo, the candidate list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from fotapool.client.own import OwnOperations, get_call
+from fotapool.client.own import OwnOperations
+from fotapool.client.own_calls import get_call
+from fotapool.client.paging import Listing
 from fotapool.client.results import DryRun, PoolAccount, PoolChange
 from fotapool.wire import pool_answers as answers
 from fotapool.wire.pool_answers import write_member, write_nothing
@@ -75,11 +78,15 @@ class SizeOperations(OwnOperations):
         """What `undo` would come to now. Nothing is changed. Raises ApiError."""
         return self._dry_run(account, "undo", write_member("change", change))
 
-    def candidates(self, account: str) -> Iterator[str]:
+    def candidates(self, account: str) -> Listing[str]:
         """Who loses a license first when the pool shrinks, in order. Raises ApiError."""
-        for page in self._pages(account, "candidates", {}, answers.Candidates):
-            for item in page.items:
-                yield item.imei
+        return self._listing(
+            account,
+            "candidates",
+            {},
+            answers.Candidates,
+            lambda page: (item.imei for item in page.items),
+        )
 
     def replace_candidates(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None

@@ -28,7 +28,8 @@ class HttpRequest:
 class Transport(Protocol):
     """Carries one request and brings its answer. Must be thread-safe.
 
-    One with a clock of its own may also have `pause(seconds)`: what waits between attempts.
+    One with a clock of its own may also have `pause(seconds)`, what waits between attempts, and
+    `clock_s()`, by which the time for them is counted.
     """
 
     def send(self, request: HttpRequest, timeout_s: float) -> Response:
@@ -67,17 +68,19 @@ class Urllib3Transport:
             )
         except errors.NewConnectionError as error:
             raise ConnectionFailed(
-                f"cannot connect to {_host(request.url)}: {error}", sent=False
+                f"cannot connect to {host_of(request.url)}: {error}", sent=False
             ) from error
         except errors.ConnectTimeoutError as error:
-            raise TimedOut(f"no connection to {_host(request.url)} in time", sent=False) from error
+            raise TimedOut(
+                f"no connection to {host_of(request.url)} in time", sent=False
+            ) from error
         except errors.TimeoutError as error:
             raise TimedOut(
-                f"{_host(request.url)} did not answer within {timeout_s:g} s", sent=True
+                f"{host_of(request.url)} did not answer within {timeout_s:g} s", sent=True
             ) from error
         except errors.HTTPError as error:
             raise ConnectionFailed(
-                f"the connection to {_host(request.url)} broke: {error}", sent=True
+                f"the connection to {host_of(request.url)} broke: {error}", sent=True
             ) from error
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status, headers, answer.data)
@@ -120,6 +123,9 @@ class DefaultTransport:
     def pause(self, seconds: float) -> None:
         pause(_stand_in, seconds)
 
+    def clock_s(self) -> float:
+        return clock_s(_stand_in)
+
     def close(self) -> None:
         if self._pooled is not None:
             self._pooled.close()
@@ -130,5 +136,17 @@ def pause(transport: Transport | None, seconds: float) -> None:
     getattr(transport, "pause", time.sleep)(seconds)
 
 
-def _host(url: str) -> str:
+def clock_s(transport: object) -> float:
+    """Seconds of the clock by which this transport waits; only differences mean something."""
+    now_s: float = getattr(transport, "clock_s", time.monotonic)()
+    return now_s
+
+
+def stand_in() -> Transport | None:
+    """Who stands in, if somebody does."""
+    return _stand_in
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL."""
     return url.split("/")[2]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fotapool.client import Client, HttpRequest, Response, Urllib3Transport, standing_in
@@ -18,6 +18,9 @@ from fotapool.testing.guard import Guard, guarding
 from fotapool.testing.journal import Journal
 from fotapool.testing.scenario import Login, Scenario
 from fotapool.testing.transport import InProcessTransport
+
+if TYPE_CHECKING:
+    from fotapool.client.aio import AsyncClient
 
 OFFICIAL_HOST = "https://thingspace.verizon.com/api"
 
@@ -146,6 +149,13 @@ class Live:
         over = {"base_url": self.base_url, "transport": Urllib3Transport()}
         return self.emulator.new_client(**{**over, **settings})
 
+    def new_async_client(self, **settings: Any) -> AsyncClient:
+        """A client for coroutines over the socket; close it in the event loop that used it."""
+        from fotapool.client.aio import AiohttpTransport  # noqa: PLC0415 -- others do without
+
+        over = {"base_url": self.base_url, "transport": AiohttpTransport()}
+        return self.emulator.new_async_client(**{**over, **settings})
+
     def reset(self, *, to_empty: bool = False) -> None:
         self.emulator.reset(to_empty=to_empty)
 
@@ -193,6 +203,14 @@ class _StandIn(InProcessTransport):
         if self._guard.names(parts.hostname or "", parts.netloc):
             return self._network.send(request, timeout_s)
         return super().send(request, timeout_s)
+
+    async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
+        parts = urlsplit(request.url)
+        if self._guard.names(parts.hostname or "", parts.netloc):
+            import asyncio  # noqa: PLC0415 -- whoever awaits this has it already
+
+            return await asyncio.to_thread(self._network.send, request, timeout_s)
+        return await super().send_async(request, timeout_s)
 
     def close(self) -> None:
         if "_network" in vars(self):

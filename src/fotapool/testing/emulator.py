@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fotapool.client import Client
 from fotapool.model import NotFound
@@ -16,6 +16,9 @@ from fotapool.testing.desk import Desk
 from fotapool.testing.journal import Journal
 from fotapool.testing.scenario import START, Login, Scenario
 from fotapool.testing.transport import InProcessTransport
+
+if TYPE_CHECKING:
+    from fotapool.client.aio import AsyncClient
 
 BASE_URL = "http://fota.test"
 """Where the in-process emulator seems to be; every other address leads to it as well."""
@@ -134,8 +137,22 @@ class Emulator:
 
     def new_client(self, **settings: Any) -> Client:
         """Another client, with arguments of `Client` in place of ours."""
+        return Client(**{**self._settings(), **settings})
+
+    @functools.cached_property
+    def async_client(self) -> AsyncClient:
+        """The same for coroutines."""
+        return self.new_async_client()
+
+    def new_async_client(self, **settings: Any) -> AsyncClient:
+        """Another client for coroutines, with arguments of `AsyncClient` in place of ours."""
+        from fotapool.client.aio import AsyncClient  # noqa: PLC0415 -- others do without asyncio
+
+        return AsyncClient(**{**self._settings(), **settings})
+
+    def _settings(self) -> dict[str, Any]:
         login = self.login
-        ours: dict[str, Any] = {
+        return {
             "client_id": login.client_id,
             "client_secret": login.client_secret,
             "username": login.username,
@@ -146,7 +163,6 @@ class Emulator:
             "session_token": "",
             "transport": self.transport,
         }
-        return Client(**{**ours, **settings})
 
     @functools.cached_property
     def transport(self) -> InProcessTransport:

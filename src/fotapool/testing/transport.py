@@ -44,9 +44,16 @@ class InProcessTransport:
         await asyncio.sleep(0)
         return self.send(request, timeout_s)
 
+    async def close_async(self) -> None:
+        """Nothing is held."""
+
     def pause(self, seconds: float) -> None:
         """Wait between two attempts: on the emulator's clock."""
         self._clock.advance(seconds=seconds)
+
+    def clock_s(self) -> float:
+        """The emulator's clock, by which a client counts the time for its attempts."""
+        return self._clock() / 1000
 
     def close(self) -> None:
         """Nothing is held."""

@@ -1,0 +1,104 @@
+"""What the operations of a fotapool server share: changes, dry runs, pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from fotapool.client.aio.paging import AsyncListing, each_page
+from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis, paged
+from fotapool.client.own_calls import (
+    dry_run_call,
+    dry_run_of,
+    get_call,
+    path_below,
+    read_pool_change,
+    verdicts_of,
+)
+from fotapool.client.results import DryRun, Page, PoolChange
+from fotapool.wire import pool_answers as answers
+from fotapool.wire.pool_answers import write_imeis
+
+T = TypeVar("T")
+PageT = TypeVar(
+    "PageT",
+    answers.Entries,
+    answers.Change,
+    answers.Holdings,
+    answers.Status,
+    answers.Refusals,
+    answers.Candidates,
+    answers.Devices,
+)
+
+
+class AsyncOwnOperations:
+    """A part of our own operations. They need the bearer token alone, no session."""
+
+    def __init__(self, performer: AsyncPerformer) -> None:
+        self._performer = performer
+
+    async def _change_devices(
+        self,
+        account: str,
+        below: str,
+        imeis: Iterable[str],
+        if_sequence: int | None,
+        key: str | None,
+    ) -> PoolChange:
+        body = write_imeis(list_of_imeis(imeis))
+        return await self._change(account, below, body, if_sequence, key)
+
+    async def _change(
+        self, account: str, below: str, body: bytes, if_sequence: int | None, key: str | None
+    ) -> PoolChange:
+        condition = () if if_sequence is None else (("If-Match", f'"{if_sequence}"'),)
+        call = Call(
+            "POST",
+            path_below(account, below),
+            read_pool_change,
+            body,
+            key=key,
+            headers=condition,
+            session=False,
+        )
+        return await self._performer.perform(call)
+
+    async def _dry_run(self, account: str, below: str, body: bytes) -> DryRun:
+        """What a write would come to, with the verdicts of every page."""
+
+        def call_at(cursor: str | None) -> Call[answers.DryRun]:
+            return dry_run_call(account, below, body, cursor)
+
+        pages = [
+            (dry_run_of(page), verdicts_of(page.items))
+            async for page in each_page(self._performer, account, call_at, lambda page: page.next)
+        ]
+        verdicts = tuple(verdict for _, page in pages for verdict in page)
+        return replace(pages[0][0], verdicts=verdicts)
+
+    def _listing(
+        self,
+        account: str,
+        path: str,
+        asked: dict[str, str | None],
+        kind: type[PageT],
+        items_of: Callable[[PageT], Iterable[T]],
+    ) -> AsyncListing[T]:
+        def call_at(cursor: str | None) -> Call[Page[T]]:
+            call = get_call(account, path, {**asked, "cursor": cursor}, kind)
+            return paged(call, items_of, lambda page: page.next)
+
+        return AsyncListing(self._performer, path, call_at)
+
+    async def _pages(
+        self, account: str, path: str, asked: dict[str, str | None], kind: type[PageT]
+    ) -> AsyncIterator[PageT]:
+        """Every page of a list, each asked for when the one before is used up."""
+
+        def call_at(cursor: str | None) -> Call[PageT]:
+            return get_call(account, path, {**asked, "cursor": cursor}, kind)
+
+        async for page in each_page(self._performer, path, call_at, lambda page: page.next):
+            yield page

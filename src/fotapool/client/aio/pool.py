@@ -1,0 +1,178 @@
+"""`client.pool`: a fotapool server's own operations: conditions, dry runs, the size, the past.
+
+The vendor's service has none of them: there every call raises MissingPath.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+from urllib.parse import quote
+
+from fotapool.client.aio.paging import AsyncListing
+from fotapool.client.aio.size import AsyncSizeOperations
+from fotapool.client.calls import list_of_imeis
+from fotapool.client.own_calls import (
+    devices_of,
+    get_call,
+    holdings_of,
+    pool_change,
+    position_of,
+    status_call,
+    summaries_of,
+    time_text,
+    verdicts_of,
+)
+from fotapool.client.results import (
+    ChangeSummary,
+    ClockHealth,
+    DryRun,
+    Holding,
+    LicensedDevice,
+    PoolChange,
+    PoolStatus,
+    Refusals,
+)
+from fotapool.model import Outcome
+from fotapool.wire import pool_answers as answers
+from fotapool.wire.pool_answers import write_imeis
+
+
+class AsyncPoolController(AsyncSizeOperations):
+    """Licenses, the size of the pool, and its past. The bearer token is enough, no session."""
+
+    async def status(self, account: str) -> PoolStatus:
+        """Totals now, and the first page of licensed devices. Raises ApiError."""
+        return await self._performer.perform(status_call(account, "status", {}))
+
+    def devices(self, account: str) -> AsyncListing[LicensedDevice]:
+        """Every licensed device now, page by page as it is asked for. Raises ApiError."""
+        return self._licensed(account, "status", {})
+
+    async def assign(
+        self,
+        account: str,
+        imeis: Iterable[str],
+        *,
+        if_sequence: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> PoolChange:
+        """Assign a license to each device.
+
+        With `if_sequence` only while that is the account's last change; else AnswerError with
+        `error_code` PRECONDITION_FAILED, and nothing is done. Raises ApiError.
+        """
+        return await self._change_devices(account, "assign", imeis, if_sequence, idempotency_key)
+
+    async def remove(
+        self,
+        account: str,
+        imeis: Iterable[str],
+        *,
+        if_sequence: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> PoolChange:
+        """Take the license of each device; `if_sequence` as for `assign`. Raises ApiError."""
+        return await self._change_devices(account, "remove", imeis, if_sequence, idempotency_key)
+
+    async def dry_run_assign(self, account: str, imeis: Iterable[str]) -> DryRun:
+        """What `assign` would come to now. Nothing is changed. Raises ApiError."""
+        return await self._dry_run(account, "assign", write_imeis(list_of_imeis(imeis)))
+
+    async def dry_run_remove(self, account: str, imeis: Iterable[str]) -> DryRun:
+        """What `remove` would come to now. Nothing is changed. Raises ApiError."""
+        return await self._dry_run(account, "remove", write_imeis(list_of_imeis(imeis)))
+
+    def changes(
+        self,
+        account: str,
+        *,
+        verb: str | None = None,
+        actor: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        imei: str | None = None,
+        outcome: Outcome | None = None,
+        order: Literal["newest", "oldest"] = "newest",
+    ) -> AsyncListing[ChangeSummary]:
+        """The account's changes that fit, page by page as they are asked for.
+
+        From `since` to before `until`; with `imei` and `outcome` both, that device got that
+        outcome. Raises ApiError.
+        """
+        asked = {
+            "verb": verb,
+            "actor": actor,
+            "since": time_text(since),
+            "until": time_text(until),
+            "imei": imei,
+            "outcome": None if outcome is None else outcome.word,
+            "order": order,
+        }
+        return self._listing(account, "changes", asked, answers.Entries, summaries_of)
+
+    async def change(self, account: str, number: int) -> PoolChange:
+        """One change, with every verdict of it. Raises ApiError."""
+        pages = [
+            pool_change(page, verdicts_of(page.items), replayed=False)
+            async for page in self._pages(account, f"changes/{number}", {}, answers.Change)
+        ]
+        verdicts = tuple(verdict for page in pages for verdict in page.verdicts)
+        return replace(pages[0], verdicts=verdicts, has_more=False)
+
+    def device_history(self, account: str, imei: str) -> AsyncListing[Holding]:
+        """When a device held a license, by which changes and whom, the earliest first.
+
+        Raises ApiError.
+        """
+        path = f"devices/{quote(imei, safe='')}/history"
+        return self._listing(account, path, {}, answers.Holdings, holdings_of)
+
+    async def as_of(
+        self, account: str, *, sequence: int | None = None, at: datetime | None = None
+    ) -> PoolStatus:
+        """Totals and the first page of licensed devices as they stood at a sequence or moment.
+
+        Give one of the two; the answer names the sequence. Raises ApiError.
+        """
+        return await self._performer.perform(
+            status_call(account, "as-of", position_of(sequence, at))
+        )
+
+    def devices_as_of(
+        self, account: str, *, sequence: int | None = None, at: datetime | None = None
+    ) -> AsyncListing[LicensedDevice]:
+        """Every device that was licensed at a sequence or moment. Raises ApiError."""
+        return self._licensed(account, "as-of", position_of(sequence, at))
+
+    async def refusals(
+        self,
+        account: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        verb: str | None = None,
+    ) -> Refusals:
+        """How many devices were refused from `since` to before `until`, and why.
+
+        Raises ApiError.
+        """
+        asked = {"since": time_text(since), "until": time_text(until), "verb": verb}
+        counts: Counter[tuple[str, str]] = Counter()
+        async for page in self._pages(account, "refusals", asked, answers.Refusals):
+            for item in page.items:
+                counts[item.verb, item.outcome] += item.count
+        return Refusals(account, dict(counts))
+
+    async def clock(self, account: str) -> ClockHealth:
+        """Whether the server's clock is behind the account's own time. Raises ApiError."""
+        told = await self._performer.perform(get_call(account, "clock", {}, answers.Clock))
+        return ClockHealth(told.account, told.sequence, told.now, told.changed_at, told.behind_ms)
+
+    def _licensed(
+        self, account: str, path: str, asked: dict[str, str | None]
+    ) -> AsyncListing[LicensedDevice]:
+        return self._listing(account, path, asked, answers.Status, devices_of)

@@ -1,0 +1,115 @@
+"""The part of `client.pool` about its size: resize, undo, the candidate list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fotapool.client.aio.own import AsyncOwnOperations
+from fotapool.client.aio.paging import AsyncListing
+from fotapool.client.own_calls import get_call
+from fotapool.client.results import DryRun, PoolAccount, PoolChange
+from fotapool.wire import pool_answers as answers
+from fotapool.wire.pool_answers import write_member, write_nothing
+
+
+class AsyncSizeOperations(AsyncOwnOperations):
+    """How many licenses, who loses one first, and taking changes back."""
+
+    async def account(self, account: str) -> PoolAccount:
+        """What an account is, and how it stands. Raises ApiError."""
+        told = await self._performer.perform(get_call(account, "", {}, answers.Account))
+        return PoolAccount(
+            account=told.account,
+            sequence=told.sequence,
+            purchase_type=told.purchase_type,
+            policy=told.policy,
+            active=told.active,
+            total=told.total,
+            used=told.used,
+            free=told.free,
+            overhang=told.overhang,
+            candidates=told.candidates,
+            subscribed_at=told.subscribed_at,
+            changed_at=told.changed_at,
+        )
+
+    async def resize(
+        self,
+        account: str,
+        total: int,
+        *,
+        if_sequence: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> PoolChange:
+        """Set the number of licenses (role admin). The verdicts name who loses one, and why.
+
+        The first 1,000 of them; with `has_more`, `change` gives them all. Raises ApiError;
+        Conflict where the account has moved on from `if_sequence`, or pays per event.
+        """
+        body = write_member("total", total)
+        return await self._change(account, "resize", body, if_sequence, idempotency_key)
+
+    async def dry_run_resize(self, account: str, total: int) -> DryRun:
+        """Who would lose a license, all of them. Nothing is changed. Raises ApiError.
+
+        Of very many each 1,000 is a request, and each as costly as the first; should the account
+        move on between two, Conflict is raised with PRECONDITION_FAILED.
+        """
+        return await self._dry_run(account, "resize", write_member("total", total))
+
+    async def undo(
+        self,
+        account: str,
+        change: int,
+        *,
+        if_sequence: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> PoolChange:
+        """Take back what still stands of an assign, remove, resize or undo.
+
+        A verdict with `by` names the later change that altered the device. Verdicts as for
+        `resize`. Raises ApiError; Conflict where the change cannot be undone, or no longer.
+        """
+        body = write_member("change", change)
+        return await self._change(account, "undo", body, if_sequence, idempotency_key)
+
+    async def dry_run_undo(self, account: str, change: int) -> DryRun:
+        """What `undo` would come to now. Nothing is changed. Raises ApiError."""
+        return await self._dry_run(account, "undo", write_member("change", change))
+
+    def candidates(self, account: str) -> AsyncListing[str]:
+        """Who loses a license first when the pool shrinks, in order. Raises ApiError."""
+        return self._listing(
+            account,
+            "candidates",
+            {},
+            answers.Candidates,
+            lambda page: (item.imei for item in page.items),
+        )
+
+    async def replace_candidates(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """Make these the candidate list. `candidates` of the answer is its length.
+
+        Raises ApiError.
+        """
+        return await self._change_devices(
+            account, "candidates/replace", imeis, None, idempotency_key
+        )
+
+    async def append_candidates(
+        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """Put these at the end of the candidate list. Raises ApiError."""
+        return await self._change_devices(
+            account, "candidates/append", imeis, None, idempotency_key
+        )
+
+    async def clear_candidates(
+        self, account: str, *, idempotency_key: str | None = None
+    ) -> PoolChange:
+        """Empty the candidate list. Raises ApiError."""
+        return await self._change(
+            account, "candidates/clear", write_nothing(), None, idempotency_key
+        )

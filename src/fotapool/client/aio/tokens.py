@@ -1,0 +1,90 @@
+"""The two tokens a call needs, fetched when first needed and again when refused."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from fotapool.client.credentials import BEARER, SESSION, Credentials
+from fotapool.client.errors import AnswerError, ErrorException, Unauthorized
+from fotapool.wire.login import TokenAnswer
+
+
+class AsyncTokens:
+    """Bearer and session token of one client. One fetch at a time, for all who wait.
+
+    A login or token call that was refused is never sent again: repeated failures lock a user.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        fetch_token: Callable[[], Awaitable[TokenAnswer]],
+        log_in: Callable[[str], Awaitable[str]],
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._credentials = credentials
+        self._fetch_token = fetch_token
+        self._log_in = log_in
+        self._clock_s = clock_s
+        self._lock = asyncio.Lock()
+        self._bearer = credentials.access_token
+        self._bearer_dies_s = float("inf")
+        self._session = credentials.session_token
+        self._refused: AnswerError | None = None
+
+    async def get(self, *, session: bool) -> dict[str, str]:
+        """Bearer and, where a call needs it, session token; fetched where missing.
+
+        Raises ConfigurationError, and ApiError when the server refuses or does not answer.
+        """
+        async with self._lock:
+            self._credentials.check(session=session)
+            if not self._bearer or self._clock_s() >= self._bearer_dies_s:
+                await self._renew_bearer()
+            if session and not self._session:
+                await self._renew_session()
+            return {BEARER: self._bearer, SESSION: self._session}
+
+    async def renew(self, which: str, refused: str) -> None:
+        """Replace a refused token, unless somebody else has done so meanwhile. Raises ApiError."""
+        async with self._lock:
+            if which == BEARER and self._bearer == refused:
+                await self._renew_bearer()
+            elif which == SESSION and self._session == refused:
+                await self._renew_session()
+
+    async def _renew_bearer(self) -> None:
+        async def fetch() -> None:
+            self._bearer = ""
+            answer = await self._fetch_token()
+            self._bearer = answer.access_token
+            life_s = float("inf") if answer.expires_in is None else answer.expires_in
+            self._bearer_dies_s = self._clock_s() + life_s
+
+        await self._once(fetch)
+
+    async def _renew_session(self) -> None:
+        async def log_in() -> None:
+            self._session = ""
+            try:
+                self._session = await self._log_in(self._bearer)
+            except Unauthorized:
+                # The bearer has died, which says nothing about the login: fetch another, once.
+                if not self._credentials.can_fetch_token:
+                    raise
+                await self._renew_bearer()
+                self._session = await self._log_in(self._bearer)
+
+        await self._once(log_in)
+
+    async def _once(self, fetch: Callable[[], Awaitable[None]]) -> None:
+        if self._refused is not None:
+            raise self._refused
+        try:
+            await fetch()
+        except (ErrorException, Unauthorized) as error:
+            self._refused = error
+            raise

@@ -1,0 +1,187 @@
+"""Other options for some calls, hooks around each request, and lines without secrets."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fotapool import (
+    Client,
+    ConfigurationError,
+    ConnectionFailed,
+    HttpRequest,
+    Response,
+    ServerError,
+    TimedOut,
+)
+from fotapool.client.watching import LOGGER, line_of
+from fotapool.testing import Emulator, Live
+from world import ACCOUNT
+
+pytestmark = pytest.mark.usefixtures("colour")
+
+A = "990003425730524"
+SOURCE = Path(__file__).parent.parent / "src"
+
+
+# --- with_options ------------------------------------------------------------------------------
+
+
+def test_other_options_hold_for_the_other_client_alone(fota: Emulator) -> None:
+    client = fota.new_client(max_retries=1)
+    patient = client.with_options(max_retries=4)
+    hasty = patient.with_options(timeout_s=0.5, retry_budget_s=0)
+    client.licenses.status(ACCOUNT)
+    fota.requests.clear()
+    fota.faults.unavailable(form="none", times=None)
+
+    for each, attempts in ((client, 2), (patient, 5), (hasty, 1), (client, 2)):
+        with pytest.raises(ServerError):
+            each.licenses.status(ACCOUNT)
+        assert len(fota.requests) == attempts
+        fota.requests.clear()
+    fota.faults.clear()
+    fota.faults.answer_delayed(10)
+    with pytest.raises(TimedOut, match=r"within 0\.5 s"):
+        hasty.pool.status(ACCOUNT)
+
+
+def test_login_and_what_the_server_has_shown_are_shared(fota: Emulator) -> None:
+    client = Client()
+    client.with_options(max_retries=1).licenses.status(ACCOUNT)
+    fota.faults.answer_lost(operation="assign")
+    client.licenses.assign(ACCOUNT, [A])
+
+    fota.requests.assert_called("token", times=1)
+    fota.requests.assert_called("login", times=1)
+    fota.requests.assert_called("assign", times=2)
+
+
+@pytest.mark.parametrize("wrong", [{"timeout_s": 0}, {"max_retries": -1}, {"retry_budget_s": -1}])
+def test_options_that_make_no_sense_are_told_at_once(fota: Emulator, wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        fota.client.with_options(**wrong)  # type: ignore[arg-type]
+
+
+def test_other_options_hold_for_every_verb(fota: Emulator) -> None:
+    other = fota.client.with_options(max_retries=0)
+    fota.faults.unavailable(form="none", times=None, operation="any")
+
+    for call in (
+        lambda: other.licenses.status(ACCOUNT),
+        lambda: list(other.pool.devices(ACCOUNT)),
+        lambda: list(other.devices.list(ACCOUNT)),
+        lambda: other.upgrades.schedule(ACCOUNT, [A]),
+    ):
+        fota.requests.clear()
+        with pytest.raises(ServerError):
+            call()
+        assert len(fota.requests) == 1
+
+
+# --- hooks -------------------------------------------------------------------------------------
+
+
+def test_hooks_see_every_request_and_what_came_of_it(fota: Emulator) -> None:
+    sent: list[HttpRequest] = []
+    came: list[tuple[HttpRequest, Response | ConnectionFailed]] = []
+    client = fota.new_client(
+        before_request=sent.append,
+        after_request=lambda request, answer: came.append((request, answer)),
+    )
+    fota.faults.connection_cut(operation="status")
+    client.licenses.status(ACCOUNT)
+
+    assert [request.url.rpartition("/")[2] for request in sent] == [
+        "token",
+        "login",
+        ACCOUNT,
+        ACCOUNT,
+    ]
+    assert [request for request, _ in came] == sent
+    assert [
+        answer.status_code if isinstance(answer, Response) else type(answer) for _, answer in came
+    ] == [200, 200, ConnectionFailed, 200]
+
+
+def test_a_hook_may_be_of_one_call_alone(fota: Emulator) -> None:
+    seen: list[HttpRequest] = []
+    client = fota.client
+    client.with_options(before_request=seen.append).licenses.status(ACCOUNT)
+    client.licenses.status(ACCOUNT)
+
+    # The logins are those of the client that both come from.
+    assert [request.url.rpartition("/")[2] for request in seen] == [ACCOUNT]
+
+
+# --- lines -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("FOTAPOOL_LOG", "debug")
+    yield
+    LOGGER.handlers.clear()
+    LOGGER.setLevel(logging.NOTSET)
+    LOGGER.propagate = True
+
+
+@pytest.mark.usefixtures("lines")
+def test_each_request_is_a_line_without_secrets(
+    fota: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = fota.new_client()
+    fota.faults.connection_cut(operation="status")
+    client.licenses.status(ACCOUNT)
+    client.licenses.assign(ACCOUNT, [A], idempotency_key="nightly 7")
+    tokens = client._tokens.get(session=True)
+
+    told = capsys.readouterr().err
+    token, login, cut, status, assign = told.splitlines()
+    assert " fotapool.client POST http://fota.test/api/ts/v1/oauth2/token " in token
+    assert "-> 200 " in token
+    assert "-> 200 " in login
+    assert f"GET http://fota.test/api/fota/v3/licenses/{ACCOUNT} " in cut
+    assert "-> ConnectionFailed: the connection to fota.test broke" in cut
+    assert "-> 200 " in status
+    assert "'Authorization': '***', 'VZ-M2M-Token': '***'" in status
+    assert "'Idempotency-Key': 'nightly 7'" in assign
+    secret = fota.login
+    for hidden in (*tokens.values(), secret.client_secret, secret.username, secret.password):
+        assert hidden not in told
+
+
+def test_no_header_that_lets_somebody_in_is_shown() -> None:
+    names = ("Authorization", "PROXY-AUTHORIZATION", "VZ-M2M-Token", "Cookie", "Set-Cookie")
+    headers = dict.fromkeys(names, "let me in") | {"X-Request-Id": "r-1"}
+    told = line_of(HttpRequest("GET", "http://h/", headers), Response(200, headers, b"{}"), 0.0125)
+
+    assert told.count("'***'") == 10
+    assert told.count("'r-1'") == 2
+    assert "let me in" not in told
+    assert told.endswith(" 2 bytes in 12 ms")
+
+
+def test_another_level_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOTAPOOL_LOG", "loud")
+
+    with pytest.raises(ConfigurationError, match="FOTAPOOL_LOG 'loud': use debug"):
+        Client()
+
+
+def test_a_program_need_not_set_up_anything(fota_live: Live) -> None:
+    program = f"import fotapool; fotapool.Client().licenses.status({ACCOUNT!r})"
+    for level, expected in (("debug", 3), ("", 0)):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**fota_live.env, "FOTAPOOL_LOG": level, "PYTHONPATH": str(SOURCE)},
+        )
+        assert done.stderr.count("-> 200 ") == len(done.stderr.splitlines()) == expected
