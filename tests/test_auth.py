@@ -61,6 +61,15 @@ def test_within_its_hour_every_call_gives_the_same_token_and_its_remaining_secon
     assert third != first
 
 
+def test_a_clock_that_goes_back_makes_no_token_older_than_an_hour(
+    world: World, secrets: Secrets
+) -> None:
+    first = world.auth.issue_token(secrets.client_id, secrets.client_secret)
+    world.clock.advance(minutes=-90)
+
+    assert world.auth.issue_token(secrets.client_id, secrets.client_secret) == first
+
+
 def test_a_token_dies_after_its_hour(world: World, secrets: Secrets) -> None:
     token, _ = world.auth.issue_token(secrets.client_id, secrets.client_secret)
     world.clock.advance(minutes=60, ms=-1)

@@ -161,7 +161,8 @@ class Auth:
         return token
 
     def _seconds_left(self, token: Token) -> int:
-        return (token.expires_at_ms - self._clock() + 500) // 1000
+        # A clock that went back since would give it more than its life.
+        return min(token.expires_at_ms - self._clock() + 500, TOKEN_LIFE_MS) // 1000
 
     # --- sessions ----------------------------------------------------------------------------
 
