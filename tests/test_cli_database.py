@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -290,6 +290,6 @@ def test_a_copied_ledger_says_the_same(shell: Shell, tmp_path: Path) -> None:
     world.store.close()
     shell("backup", str(tmp_path / "copy.db"))
 
-    with sqlite3.connect(tmp_path / "copy.db") as copy:
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         kept = copy.execute("SELECT devices, hash FROM change WHERE sequence = 3").fetchall()
     assert kept == [(DeviceList.of(imeis(9)).pack(), change.hash)]

@@ -828,7 +828,8 @@ def test_a_server_leaves_the_collector_as_it_was(
         server.run(listening, started=lambda: None)
 
     assert (seen, gc.get_threshold()) == ([process_module.GARBAGE_THRESHOLDS], before)
-    assert gc.get_freeze_count() == frozen
+    # Python 3.12 has some of its own there from the start, and lets go of them with ours.
+    assert gc.get_freeze_count() <= frozen
 
 
 # --- as a process ------------------------------------------------------------------------------
