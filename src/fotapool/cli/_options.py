@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO, TypeVar, cast
 
 import click
 import msgspec
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from fotapool.store import GroupedStore, Reader
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+
+PROGRESS_EVERY_S = 2.0
 
 DONE, SOME_REFUSED, USAGE, COULD_NOT, UNSOUND, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 130, 141
 """Exit codes (docs/reference/cli.md)."""
@@ -144,6 +147,19 @@ def heard_or_not() -> Iterator[None]:
         yield
     except OSError:
         silence(sys.stderr)
+
+
+def now_and_then(told: Callable[P, str]) -> Callable[P, None]:
+    """Notes what a long job has come to, however often it is told."""
+    noted_s = time.monotonic()
+
+    def tell(*arguments: P.args, **named: P.kwargs) -> None:
+        nonlocal noted_s
+        if time.monotonic() - noted_s >= PROGRESS_EVERY_S:
+            noted_s = time.monotonic()
+            note(told(*arguments, **named))
+
+    return tell
 
 
 @contextmanager

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from fotapool.cli._options import clock, db_option, emit_json, note, output_options
-
-PROGRESS_EVERY_S = 2.0
+from fotapool.cli._options import clock, db_option, emit, emit_json, now_and_then, output_options
 
 
 @click.command("migrate")
@@ -28,9 +25,9 @@ def migrate_database(db: str, json: bool) -> None:
     if json:
         emit_json({"db": shown_url(db), "schema_before": before, "schema": after})
     elif before == after:
-        click.echo(f"{shown_url(db)} has schema {after} already")
+        emit(f"{shown_url(db)} has schema {after} already")
     else:
-        click.echo(f"{shown_url(db)} now has schema {after} (before: {before or 'none'})")
+        emit(f"{shown_url(db)} now has schema {after} (before: {before or 'none'})")
 
 
 @click.command("backup")
@@ -45,24 +42,16 @@ def back_up_database(file: Path, db: str, json: bool) -> None:
     from fotapool.store import back_up
 
     started_s = time.monotonic()
-    size = back_up(db, file, _progress())
+    size = back_up(db, file, now_and_then(_copied))
     seconds = time.monotonic() - started_s
     if json:
         emit_json({"file": str(file), "bytes": size, "seconds": round(seconds, 3)})
     else:
-        click.echo(f"{file}: {size:,} bytes in {seconds:.1f} s, checked and whole")
+        emit(f"{file}: {size:,} bytes in {seconds:.1f} s, checked and whole")
 
 
-def _progress() -> Callable[[int, int], None]:
-    told_s = time.monotonic()
-
-    def tell(pages: int, total: int) -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= PROGRESS_EVERY_S:
-            told_s = time.monotonic()
-            note(f"{pages:,} of {total:,} pages copied")
-
-    return tell
+def _copied(pages: int, total: int) -> str:
+    return f"{pages:,} of {total:,} pages copied"
 
 
 @click.command("distribute")
@@ -79,4 +68,4 @@ def distribute_database(db: str, json: bool) -> None:
     if json:
         emit_json({"db": shown_url(db), "tables": tables})
     else:
-        click.echo(f"{len(tables)} tables distributed" + "".join(f"\n  {name}" for name in tables))
+        emit(f"{len(tables)} tables distributed" + "".join(f"\n  {name}" for name in tables))

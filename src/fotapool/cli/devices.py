@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from fotapool.cli._options import (
     emit_table,
     find_account,
     note,
+    now_and_then,
     opened_store,
     output_options,
 )
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 IMPORT_DEVICES_MAX = 10_000
 """Devices in one change of an import (docs/reference/protocol.md R9)."""
-PROGRESS_EVERY_S = 2.0
 UNKNOWN_SHOWN_MAX = 50
 
 
@@ -201,7 +200,7 @@ def _carry_out(
     from fotapool.ledger import Ledger
 
     ledger = Ledger(store, clock)
-    told_s = time.monotonic()
+    progress = now_and_then(lambda done: f"{done:,} of {len(imeis):,} devices")
     for start in range(0, len(imeis), IMPORT_DEVICES_MAX):
         batch = DeviceList.of(imeis[start : start + IMPORT_DEVICES_MAX])
         command = Command(key, verb, batch, actor(), os.urandom(16))
@@ -210,7 +209,5 @@ def _carry_out(
         except KeyboardInterrupt:
             note(f"stopped after {start:,} of {len(imeis):,} devices; the same command goes on")
             raise
-        if time.monotonic() - told_s >= PROGRESS_EVERY_S:
-            told_s = time.monotonic()
-            note(f"{start + len(batch):,} of {len(imeis):,} devices")
+        progress(start + len(batch))
         yield made

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fotapool.cli._options import emit_json, note, option, output_options
+from fotapool.cli._options import emit, emit_json, note, option, output_options
 
 if TYPE_CHECKING:
     from fotapool.testing import Emulator, Scenario
@@ -69,7 +69,7 @@ def emulate(
         if json:
             emit_json(_told(base_url, emulator, state))
         else:
-            click.echo(_banner(base_url, emulator, scenario, state))
+            emit(_banner(base_url, emulator, scenario, state))
         sys.stdout.flush()
         while not stop.wait(0.5):  # in turns: Windows would not see Ctrl-C otherwise
             pass

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from fotapool.cli._options import emit_json, emit_table, note, option, output_options
+from fotapool.cli._options import emit, emit_json, emit_table, note, option, output_options
 from fotapool.cli.emulate import PORT
 from fotapool.model import ConfigurationError, FotapoolError, NotFound
 
@@ -141,7 +141,7 @@ def journal(*, operation: str, limit: int, clear: bool, url: str, json: bool) ->
         emit_json(told)
     else:
         for entry in told["requests"]:
-            click.echo(entry["line"])
+            emit(entry["line"])
         if not told["requests"]:
             note("no requests")
 
@@ -150,7 +150,7 @@ def _tell(told: dict[str, Any], json: bool, line: str) -> None:
     if json:
         emit_json(told)
     else:
-        click.echo(line)
+        emit(line)
 
 
 def _ask(url: str, method: str, path: str, body: object = None) -> dict[str, Any]:

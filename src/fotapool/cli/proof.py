@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from fotapool.cli._options import (
     emit_json,
     find_account,
     note,
+    now_and_then,
     option,
     output_options,
 )
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from fotapool.store import Reader
     from fotapool.store.snapshot import StoredSnapshot
 
-PROGRESS_EVERY_S = 2.0
 ACCOUNTS_LOOKED_FOR = 1000
 """Numbers beyond the last named account that are looked at for rows without a name."""
 
@@ -153,22 +153,10 @@ def _chosen_accounts(reader: Reader, account: str | None) -> list[AccountKey]:
 def _verify_one(reader: Reader, key: AccountKey, checkpoint: Checkpoint | None) -> Report:
     from fotapool.ledger.verify import verify
 
-    progress = _progress(key.name)
+    progress = now_and_then(lambda changes: f"account {key.name}: {changes:,} changes read")
     return reader.read(
         lambda snapshot: verify(snapshot, key, checkpoint=checkpoint, progress=progress)
     )
-
-
-def _progress(name: str) -> Callable[[int], None]:
-    told_s = time.monotonic()
-
-    def tell(changes: int) -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= PROGRESS_EVERY_S:
-            told_s = time.monotonic()
-            note(f"account {name}: {changes:,} changes read")
-
-    return tell
 
 
 def _describe_report(report: Report) -> dict[str, Any]:

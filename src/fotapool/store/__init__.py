@@ -56,10 +56,7 @@ def opened_reader(url: str) -> Iterator[Reader]:
         with postgres.opened_reader(url) as reader:
             yield reader
         return
-    path = _path(url)
-    if path is None or not path.exists():
-        raise NotFound(f"there is no database at {url}; name it with --db")
-    with opened_for_reading(path) as connection:
+    with opened_for_reading(_existing(url)) as connection:
         yield SqliteReader(connection)
 
 
@@ -104,10 +101,7 @@ def back_up(url: str, target: Path, progress: Callable[[int, int], None]) -> int
     """
     if is_postgres(url):
         raise ConfigurationError("PostgreSQL has tools of its own: pg_dump, pg_basebackup")
-    path = _path(url)
-    if path is None or not path.exists():
-        raise NotFound(f"there is no database at {url}; name it with --db")
-    return copy_file(path, target, progress)
+    return copy_file(_existing(url), target, progress)
 
 
 def distribute(url: str) -> list[str]:
@@ -140,6 +134,14 @@ def _postgres_extra() -> Iterator[None]:
         raise ConfigurationError(
             "PostgreSQL needs more to be installed: pip install 'fotapool[postgres]'"
         ) from error
+
+
+def _existing(url: str) -> Path:
+    """The file a URL names. Raises ConfigurationError, and NotFound where there is none."""
+    path = _path(url)
+    if path is None or not path.exists():
+        raise NotFound(f"there is no database at {url}; name it with --db")
+    return path
 
 
 def _path(url: str) -> Path | None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, Protocol
-
-Row = tuple[Any, ...]
 
 
 class Contradicted(Exception):
@@ -54,8 +51,8 @@ class Connection(Protocol):
         """What the engine's own check finds wrong with the database; empty for nothing."""
         ...
 
-    def savepoint(self) -> AbstractContextManager[None]:
-        """Undo what is done inside if it fails, and nothing else."""
+    def settle(self) -> None:
+        """Wait until all that was sent is carried out, and hold it against what was decided."""
         ...
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -62,7 +62,7 @@ class PostgresConnection:
     """What the store's classes need of a connection, over psycopg's.
 
     As it begins, statements go out without waiting for one another: only what is read is waited
-    for. `settle` waits for all of it, and a savepoint ends this way of sending.
+    for. `settle` waits for all of it, and ends this way of sending.
     """
 
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
@@ -97,13 +97,16 @@ class PostgresConnection:
             raise in_our_words(error) from error
 
     def write(self, statement: str, *values: object, rows: int | None = None) -> None:
-        self.write_each(statement, [values], rows=rows)
+        self._write([(statement, values)], rows)
 
     def write_each(
         self, statement: str, values: Iterable[Sequence[object]], *, rows: int | None = None
     ) -> None:
+        self._write(in_rows(statement, values), rows)
+
+    def _write(self, statements: Iterable[tuple[str, Sequence[object]]], rows: int | None) -> None:
         try:
-            cursors = [self._execute(text, flat) for text, flat in in_rows(statement, values)]
+            cursors = [self._execute(statement, values) for statement, values in statements]
         except psycopg.Error as error:
             raise in_our_words(error) from error
         if rows is None:
@@ -149,19 +152,6 @@ class PostgresConnection:
     def damage(self) -> str:
         """Nothing: the server checks its pages by itself, with `pg_amcheck` for its indexes."""
         return ""
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        self.settle()
-        self.write("SAVEPOINT alone")
-        try:
-            yield
-        except BaseException:
-            if self.alive:
-                self.write("ROLLBACK TO alone")
-                self.write("RELEASE alone")
-            raise
-        self.write("RELEASE alone")
 
     @property
     def alive(self) -> bool:

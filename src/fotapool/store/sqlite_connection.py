@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import cache
 from typing import Any, TypeVar
 
@@ -73,17 +73,8 @@ class SqliteConnection:
         ((told,),) = self.rows("PRAGMA integrity_check(1)")
         return "" if told == "ok" else str(told)
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        self.write("SAVEPOINT alone")
-        try:
-            yield
-        except BaseException:
-            if self.alive:
-                self.write("ROLLBACK TO alone")
-                self.write("RELEASE alone")
-            raise
-        self.write("RELEASE alone")
+    def settle(self) -> None:
+        """Nothing: a statement is carried out as it is written."""
 
     @property
     def alive(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 
 from fotapool.model import (
     Account,
@@ -186,9 +186,19 @@ class StoredTx(StoredSnapshot):
         named = self._array(imeis)
         self.connection.write(statement, account_id, named, rows=len(imeis))
 
-    def savepoint(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
         """Undo what is done inside if it fails, and nothing else."""
-        return self.connection.savepoint()
+        self.connection.settle()
+        self.connection.write("SAVEPOINT alone")
+        try:
+            yield
+        except BaseException:
+            if self.alive:
+                self.connection.write("ROLLBACK TO alone")
+                self.connection.write("RELEASE alone")
+            raise
+        self.connection.write("RELEASE alone")
 
     @property
     def alive(self) -> bool:
