@@ -75,8 +75,9 @@ def in_new_process(python: str, program: str) -> float:
     return float(done.stdout)
 
 
-def first_answer_s(server: Server) -> float:
-    """From the start of a process to its first answer, whatever its status."""
+@contextmanager
+def running(server: Server) -> Iterator[tuple[int, int]]:
+    """The server's process and its port, from its first answer on, whatever its status."""
     with bind("127.0.0.1", 0) as free:
         port = int(free.getsockname()[1])
     began_s = time.perf_counter()
@@ -88,10 +89,17 @@ def first_answer_s(server: Server) -> float:
             if time.perf_counter() - began_s > START_TIMEOUT_S or process.poll() is not None:
                 raise RuntimeError(f"{server.name} did not start")
             time.sleep(0.002)
-        return time.perf_counter() - began_s
+        yield process.pid, port
     finally:
         process.kill()
         process.wait()
+
+
+def first_answer_s(server: Server) -> float:
+    """From the start of a process to its first answer."""
+    began_s = time.perf_counter()
+    with running(server):
+        return time.perf_counter() - began_s
 
 
 def answers(url: str) -> bool:
@@ -199,13 +207,13 @@ def beside(ours: Server, other: Server | None, name: str, rounds: int, bar: floa
         print(f"SKIPPED: {name} is not here and could not be installed")
         return
     first_answer_s(other)  # its files are read once, as ours are
-    our_s, their_s = interleave(rounds, *(partial(_started, server) for server in (ours, other)))
+    our_s, their_s = interleave(rounds, *(partial(started, server) for server in (ours, other)))
     ratios = [mine / theirs for mine, theirs in zip(our_s, their_s, strict=True)]
     remark = f"{statistics.median(our_s):.2f} s, {name} {statistics.median(their_s):.2f} s"
     print(Row(f"process to first answer: emulate / {name}", ratios, bar, bar / 2, True, remark))
 
 
-def _started(server: Server, _round: int) -> float:
+def started(server: Server, _round: int) -> float:
     return first_answer_s(server)
 
 

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,9 @@ import psycopg
 
 from bench.cluster import Cluster, programs, running_cluster
 from bench.load import Load, request
+from bench.processes import address_of
 from bench.report import Row, busy, interleave, options, rate
-from bench.site import ACCOUNT, FIRST, V3, clock, folder
-from fotapool.auth import Auth, Credentials
-from fotapool.ledger import Ledger
-from fotapool.model import PurchaseType
+from bench.site import FIRST, V3, clock, folder, open_pool
 from fotapool.store import migrate, open_store
 
 # The same lock, registry check, rows, key and counter as ours; a list's devices are made in the
@@ -86,24 +84,13 @@ def make_site(cluster: Cluster, name: str, registered: int) -> Site:
         raw.execute(f"CREATE DATABASE {name}".encode())
     url = cluster.url.replace("/postgres", f"/{name}")
     migrate(url, clock=clock)
-    store = open_store(url, clock=clock)
-    Ledger(store, clock).create_account(
-        ACCOUNT,
-        purchase_type=PurchaseType.MRC,
-        licenses=10**9,
-        actor="bench",
-        request_id=os.urandom(16),
-    )
-    secrets = Credentials(store, clock=clock, random=os.urandom).create([ACCOUNT])
-    auth = Auth(store, clock=clock, random=os.urandom)
-    bearer, _ = auth.issue_token(secrets.client_id, secrets.client_secret)
-    session = auth.log_in(auth.identify(bearer), secrets.username, secrets.password)
-    store.close()
+    with closing(open_store(url, clock=clock)) as store:
+        headers = open_pool(store)
     with psycopg.connect(url, autocommit=True) as raw:
         devices = f"SELECT 1, generate_series({FIRST}, {FIRST + registered - 1})"
         raw.execute(f"INSERT INTO device (account, imei) {devices}".encode())
         raw.execute(b"VACUUM ANALYZE")
-    return Site(url, {"authorization": f"Bearer {bearer}", "vz-m2m-token": session})
+    return Site(url, headers)
 
 
 @contextmanager
@@ -117,9 +104,7 @@ def served(site: Site, workers: int = 1) -> Iterator[Load]:
         text=True,
     )
     try:
-        assert process.stdout is not None
-        told = json.loads("".join(process.stdout.readline() for _ in range(4)))
-        load = Load(int(told["url"].rpartition(":")[2]))
+        load = Load(int(address_of(process).rpartition(":")[2]))
         yield load
         load.close()
     finally:

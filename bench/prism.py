@@ -8,23 +8,20 @@ python -m bench.prism [--quick] [--rounds N]
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from bench.emulator import Server, answers, first_answer_s, prism, prism_server
+from bench.emulator import Server, first_answer_s, prism, prism_server, running, started
 from bench.load import Load
 from bench.processes import children_of
 from bench.report import Row, interleave, options, rate
 from bench.site import FIRST, Site, folder, make_site
 from fotapool.server.docs import load_description
-from fotapool.server.process import bind
 
 SETTLED_S = 1.0
 CONNECTIONS = 8
@@ -34,25 +31,6 @@ def serve_server(site: Site) -> Server:
     """Our server, as people start it."""
     start = [sys.executable, "-m", "fotapool", "serve", "--db", f"sqlite:///{site.path}", "--port"]
     return Server("serve", lambda port: [*start, str(port)], "/healthz")
-
-
-@contextmanager
-def running(server: Server) -> Iterator[tuple[int, int]]:
-    """The server's process and its port, once it answers."""
-    with bind("127.0.0.1", 0) as free:
-        port = int(free.getsockname()[1])
-    process = subprocess.Popen(
-        server.command(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        while not answers(f"http://127.0.0.1:{port}{server.path}"):
-            if process.poll() is not None:
-                raise RuntimeError(f"{server.name} did not start")
-            time.sleep(0.01)
-        yield process.pid, port
-    finally:
-        process.kill()
-        process.wait()
 
 
 def memory_mib(server: Server, _round: int) -> float:
@@ -104,7 +82,7 @@ def main() -> None:
             print("SKIPPED: Prism is not here and could not be installed")
             return
         first_answer_s(theirs)  # its files are read once, as ours are
-        both = [partial(_started, server) for server in (ours, theirs)]
+        both = [partial(started, server) for server in (ours, theirs)]
         our_s, their_s = interleave(rounds, *both)
         remark = f"{our_s[0]:.2f} s against {their_s[0]:.2f} s"
         name = "process start to first 200, serve / Prism"
@@ -117,10 +95,6 @@ def main() -> None:
         print(Row(name, ratios(our_mib, their_mib), 0.5, 0.2, True, remark), flush=True)
         requests = [site.page("v3", FIRST)] * 1000
         print(answered(ours, theirs, requests, rounds), flush=True)
-
-
-def _started(server: Server, _round: int) -> float:
-    return first_answer_s(server)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +22,18 @@ def children_of(parent: int, containing: str = "") -> list[int]:
                 if containing in command:
                     found.append(int(entry.name))
     return sorted(found)
+
+
+def address_of(serve: subprocess.Popen[str]) -> str:
+    """Where a `fotapool serve --json` listens, once it says so on its standard output."""
+    assert serve.stdout is not None
+    said = ""
+    while "}" not in said:
+        line = serve.stdout.readline()
+        if not line:
+            raise RuntimeError("the server did not start")
+        said += line
+    return str(json.loads(said)["url"])
 
 
 def _parent(pid: int) -> int | None:

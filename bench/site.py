@@ -20,7 +20,7 @@ from bench.load import Load, request
 from fotapool.auth import Auth, Credentials
 from fotapool.ledger import Ledger
 from fotapool.model import PurchaseType
-from fotapool.store import SqliteStore
+from fotapool.store import GroupedStore, SqliteStore
 from fotapool.store.sqlite_file import open_connection
 
 ACCOUNT = "0000123456-00001"
@@ -67,7 +67,15 @@ def folder() -> Iterator[Path]:
 
 def make_site(path: Path, *, licensed: int, registered: int) -> Site:
     """A fresh database with a login whose tokens are ready."""
-    store = SqliteStore(path, clock=clock)
+    with closing(SqliteStore(path, clock=clock)) as store:
+        headers = open_pool(store)
+    with closing(open_connection(path)) as connection:
+        _fill(connection, licensed, registered)
+    return Site(path, headers, licensed)
+
+
+def open_pool(store: GroupedStore) -> dict[str, str]:
+    """Make the account, with more licenses than any benchmark needs; headers of a login for it."""
     Ledger(store, clock).create_account(
         ACCOUNT,
         purchase_type=PurchaseType.MRC,
@@ -79,10 +87,7 @@ def make_site(path: Path, *, licensed: int, registered: int) -> Site:
     auth = Auth(store, clock=clock, random=os.urandom)
     bearer, _ = auth.issue_token(secrets.client_id, secrets.client_secret)
     session = auth.log_in(auth.identify(bearer), secrets.username, secrets.password)
-    store.close()
-    with closing(open_connection(path)) as connection:
-        _fill(connection, licensed, registered)
-    return Site(path, {"authorization": f"Bearer {bearer}", "vz-m2m-token": session}, licensed)
+    return {"authorization": f"Bearer {bearer}", "vz-m2m-token": session}
 
 
 def _fill(connection: sqlite3.Connection, licensed: int, registered: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from bench.processes import address_of
 
 from fotapool.store import open_store
 from world import Clock, World
@@ -69,13 +70,7 @@ class Servers:
             [*command, *quiet, *self.options], stdout=subprocess.PIPE, text=True
         )
         self.processes[at] = process
-        assert process.stdout is not None
-        said = ""
-        while "}" not in said:
-            line = process.stdout.readline()
-            assert line, "the server did not start"
-            said += line
-        self.ports[at] = int(json.loads(said)["url"].rpartition(":")[2])
+        self.ports[at] = int(address_of(process).rpartition(":")[2])
 
     def kill(self, at: int) -> None:
         """SIGKILL, and wait until the process is gone."""

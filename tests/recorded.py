@@ -20,7 +20,7 @@ from fotapool.model import Change as KeptChange
 from fotapool.store import opened_reader
 from linear import UNKNOWN, Answer, Asked, Change, Counts, History, Read, Write, check
 from model import Pool
-from world import World
+from world import World, imeis
 
 AGAIN_S = 0.02
 """How long a client waits before it asks again. What Retry-After says would be long for a test."""
@@ -71,6 +71,18 @@ def add_recorded(world: World, name: str, *, licenses: int, devices: Sequence[in
     texts = [f"{imei:015d}" for imei in devices]
     pool.carry_out("register", texts)
     return Recorded(key, texts, pool)
+
+
+def begin(
+    database: Database, pools: Mapping[str, int], devices: int
+) -> tuple[list[Recorded], dict[str, str]]:
+    """Accounts by their licenses, all with so many devices; headers of who may write them."""
+    with database.opened() as world:
+        accounts = [
+            add_recorded(world, name, licenses=licenses, devices=imeis(devices))
+            for name, licenses in pools.items()
+        ]
+        return accounts, world.add_login(*pools).headers
 
 
 # --- asking --------------------------------------------------------------------------------------
@@ -224,6 +236,16 @@ class Client:
         except (OSError, asyncio.IncompleteReadError) as error:
             await self._close()
             raise Lost from error
+
+
+def clients_of(
+    ports: Mapping[int, int], headers: Mapping[str, str], count: int, chance: random.Random
+) -> list[Client]:
+    """So many clients, each with chances of its own."""
+    return [
+        Client(f"client {number}", ports, headers, random.Random(chance.random()))
+        for number in range(count)
+    ]
 
 
 async def _receive(come: asyncio.StreamReader) -> Told:

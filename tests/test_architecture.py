@@ -205,10 +205,10 @@ def tracked() -> list[Path]:
 
 
 def test_nothing_names_a_registry() -> None:
-    pattern = re.compile(r"index-url|pypi\.org|pythonhosted|registry\.npmjs")
+    # Each in brackets, so that this file needs no exception.
+    pattern = re.compile(r"[i]ndex-url|[p]ypi\.org|[p]ythonhosted|[r]egistry\.npmjs")
     for path in tracked():
-        if path != Path(__file__):
-            assert not pattern.search(path.read_text(errors="replace")), path
+        assert not pattern.search(path.read_text(errors="replace")), path
 
 
 def test_versions_are_pinned_for_everything_that_is_asked_for() -> None:

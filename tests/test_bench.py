@@ -14,15 +14,20 @@ from bench.report import Row
 ROOT = Path(__file__).parent.parent
 
 
+def look(module: str) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark small and once."""
+    command = [sys.executable, "-m", module, "--quick"]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("script", "rows"),
     [("assign", 4), ("status", 3), ("ledger", 7), ("history", 3), ("postgres", 2)],
 )
 def test_a_benchmark_runs(script: str, rows: int) -> None:
-    command = [sys.executable, "-m", f"bench.{script}", "--quick"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = look(f"bench.{script}")
 
     assert done.returncode == 0, done.stderr
     assert (
@@ -32,10 +37,7 @@ def test_a_benchmark_runs(script: str, rows: int) -> None:
 
 
 def test_the_shrink_is_timed() -> None:
-    command = [sys.executable, "-m", "bench.shrink", "--quick"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = look("bench.shrink")
 
     assert done.returncode == 0, done.stderr
     assert (
@@ -45,10 +47,7 @@ def test_the_shrink_is_timed() -> None:
 
 
 def test_the_emulator_is_timed_and_what_is_not_here_is_named() -> None:
-    command = [sys.executable, "-m", "bench.emulator", "--quick"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = look("bench.emulator")
 
     assert done.returncode == 0, done.stderr
     assert (
@@ -58,10 +57,7 @@ def test_the_emulator_is_timed_and_what_is_not_here_is_named() -> None:
 
 
 def test_nothing_is_installed_to_look_at_the_benchmark_beside_prism() -> None:
-    command = [sys.executable, "-m", "bench.prism", "--quick"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = look("bench.prism")
 
     assert (done.returncode, done.stdout) == (0, "SKIPPED: Prism, for --quick installs nothing\n")
 
@@ -74,14 +70,7 @@ def test_every_script_is_run_by_make_bench() -> None:
 
 
 def test_the_waits_are_told() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.latency", "--quick"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = look("bench.latency")
 
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^wait .* p50 .* ms  p99 .* ms .*/s$", done.stdout, re.MULTILINE)) == 16

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sqlite3
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from bench.processes import children_of, wait_until
+from bench.processes import address_of, children_of, wait_until
 
 from fotapool.cli import main
 from fotapool.model import DeviceList, Verb
@@ -216,12 +215,7 @@ def serving(db: str, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        yield (
-            process,
-            json.loads("".join(line for _, line in zip(range(4), lines, strict=False)))["url"],
-        )
+        yield process, address_of(process)
     finally:
         process.kill()
         process.communicate()

@@ -19,15 +19,14 @@ import pytest
 
 from databases import Database
 from linear import Asked, Write
-from recorded import AGAIN_S, Client, Recorded, add_recorded, prove, run_together
-from world import imeis
+from recorded import AGAIN_S, Client, Recorded, begin, prove, run_together
 
 SOAK = bool(os.environ.get("FOTAPOOL_SOAK"))
 TIMES = 20 if SOAK else 3
 """How often the disk fails and is mended."""
 CLIENTS = 8
-ACCOUNTS = ("first", "second")
-DEVICES, LICENSES = 6000, 4000
+POOLS = {"first": 4000, "second": 4000}
+DEVICES = 6000
 SMALL, LARGE = 3, 2000
 UNNOTICED_MAX = 1000
 """Far more writes than fit into what little room is left."""
@@ -99,16 +98,6 @@ async def until(seen: Callable[[int], bool]) -> None:
         await asyncio.sleep(AGAIN_S)
 
 
-def prepare(database: Database) -> tuple[list[Recorded], dict[str, str]]:
-    """The accounts, and the headers of somebody who may write them."""
-    with database.opened() as world:
-        accounts = [
-            add_recorded(world, name, licenses=LICENSES, devices=imeis(DEVICES))
-            for name in ACCOUNTS
-        ]
-        return accounts, world.add_login(*ACCOUNTS).headers
-
-
 def endure(
     accounts: list[Recorded],
     headers: Mapping[str, str],
@@ -131,7 +120,7 @@ def endure(
 
 @pytest.mark.heavy
 def test_the_database_may_not_grow_in_the_middle_of_a_group(file_database: Database) -> None:
-    accounts, headers = prepare(file_database)
+    accounts, headers = begin(file_database, POOLS, DEVICES)
     with file_database.opened() as world:
 
         @contextmanager
@@ -153,7 +142,7 @@ def test_the_database_may_not_grow_in_the_middle_of_a_group(file_database: Datab
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux")
 def test_writing_fails_with_an_error_of_the_system(file_database: Database, tmp_path: Path) -> None:
     """A file that may not grow: SQLite calls it an I/O error, not a full disk."""
-    accounts, headers = prepare(file_database)
+    accounts, headers = begin(file_database, POOLS, DEVICES)
     with file_database.served() as servers:
         process = servers.processes[0]
 
@@ -188,7 +177,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.skipif(sys.platform != "linux", reason="mounting a small disk is Linux")
 def test_the_disk_is_full(small_disk: Path) -> None:
     database = Database(f"sqlite:///{small_disk / 'pool.db'}", servers=1)
-    accounts, headers = prepare(database)
+    accounts, headers = begin(database, POOLS, DEVICES)
     ballast = small_disk / "ballast"
 
     @contextmanager
@@ -245,7 +234,7 @@ with Database(sys.argv[1], servers=1).opened() as world:
 )
 def test_a_commit_that_could_not_be_synced_is_not_told_as_undone(file_database: Database) -> None:
     """Its frames are whole in the log, so that a kill brings it back."""
-    accounts, _ = prepare(file_database)
+    accounts, _ = begin(file_database, POOLS, DEVICES)
     account = accounts[0]
     command = [sys.executable, "-c", FAILED_SYNC, file_database.url, account.devices[0]]
     beside = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}

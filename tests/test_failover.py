@@ -23,9 +23,8 @@ from bench.processes import wait_until
 
 from databases import Database
 from fotapool.store import migrate
-from recorded import Client, add_recorded, prove, run_together
-from test_kills import ACCOUNTS, CLIENTS, DEVICES, LICENSES, Deaths, Settled, write_on
-from world import imeis
+from recorded import begin, clients_of, prove, run_together
+from test_kills import CLIENTS, DEVICES, POOLS, Deaths, Settled, write_on
 
 ROUNDS = 20 if os.environ.get("FOTAPOOL_SOAK") else 1
 LOAD_S = 1.5
@@ -90,20 +89,11 @@ def test_nothing_acknowledged_is_lost_with_the_primary(round_number: int) -> Non
         with standby_of(primary) as standby:
             hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
             database = Database(f"postgresql://fotapool@{hosts}/postgres", servers=2)
-            with database.opened() as world:
-                accounts = [
-                    add_recorded(world, name, licenses=LICENSES, devices=imeis(DEVICES))
-                    for name in ACCOUNTS
-                ]
-                headers = world.add_login(*ACCOUNTS).headers
-
+            accounts, headers = begin(database, POOLS, DEVICES)
             deaths = Deaths(database, left=1)
             fail_over = FailOver(primary, standby)
             with database.served() as servers:
-                clients = [
-                    Client(f"client {at}", servers.ports, headers, random.Random(chance.random()))
-                    for at in range(CLIENTS)
-                ]
+                clients = clients_of(servers.ports, headers, CLIENTS, chance)
                 writing = [write_on(client, accounts, deaths) for client in clients]
                 moment_s = LOAD_S + chance.random()
                 run_together([fail_over.bring(deaths, moment_s), *writing])

@@ -11,7 +11,16 @@ import pytest
 from databases import Database
 from fotapool.model import Role
 from linear import Asked
-from recorded import STEPS, Client, Recorded, add_recorded, carry_out_beside, prove, run_together
+from recorded import (
+    STEPS,
+    Client,
+    Recorded,
+    add_recorded,
+    carry_out_beside,
+    clients_of,
+    prove,
+    run_together,
+)
 from world import World, imeis
 
 SOAK = bool(os.environ.get("FOTAPOOL_SOAK"))
@@ -123,10 +132,7 @@ def test_one_order_explains_what_every_client_saw(database: Database, seed: int)
 
     few = ("--queue-requests-max", str(QUEUE_REQUESTS_MAX))
     with database.served(*few) as servers, database.opened() as beside:
-        clients = [
-            Client(f"client {number}", servers.ports, headers, random.Random(chance.random()))
-            for number in range(CLIENTS)
-        ]
+        clients = clients_of(servers.ports, headers, CLIENTS, chance)
         living = [live(client, accounts) for client in clients]
         run_together([operate(beside, accounts, random.Random(seed)), *living])
 

@@ -19,14 +19,13 @@ from bench.cluster import programs, running_cluster
 from databases import Database, Servers
 from fotapool.store import migrate
 from linear import Asked, Write
-from recorded import Client, Recorded, add_recorded, prove, run_together
-from world import imeis
+from recorded import Client, Recorded, begin, clients_of, prove, run_together
 
 SOAK = bool(os.environ.get("FOTAPOOL_SOAK"))
 KILLS = {"sqlite": 500, "postgres": 200} if SOAK else {"sqlite": 50, "postgres": 10}
 CLIENTS = 8
-ACCOUNTS = ("first", "second")
-LICENSES, DEVICES = 400, 1000
+POOLS = {"first": 400, "second": 400}
+DEVICES = 1000
 
 
 @dataclass
@@ -96,19 +95,10 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_done(
     seed = random.randrange(10**9)
     print(f"seed {seed}")  # noqa: T201 -- shown when the test fails
     chance = random.Random(seed)
-    with database.opened() as world:
-        accounts = [
-            add_recorded(world, name, licenses=LICENSES, devices=imeis(DEVICES))
-            for name in ACCOUNTS
-        ]
-        headers = world.add_login(*ACCOUNTS).headers
-
+    accounts, headers = begin(database, POOLS, DEVICES)
     deaths = Deaths(database, kills)
     with database.served() as servers:
-        clients = [
-            Client(f"client {number}", servers.ports, headers, random.Random(chance.random()))
-            for number in range(CLIENTS)
-        ]
+        clients = clients_of(servers.ports, headers, CLIENTS, chance)
         writing = [write_on(client, accounts, deaths) for client in clients]
         run_together([deaths.bring(servers, chance), *writing])
 

@@ -17,7 +17,7 @@ from fotapool import Client, Outcome
 from fotapool.model import Totals
 from fotapool.store import SqliteStore
 from linear import Asked, Change
-from recorded import Recorded, add_recorded, prove, run_together
+from recorded import Recorded, begin, clients_of, prove, run_together
 from test_store import check_books
 from world import ACCOUNT, Clock, World, imeis
 
@@ -129,19 +129,9 @@ async def crowd_in(client: recorded.Client, accounts: Sequence[Recorded]) -> Non
 @pytest.mark.parametrize("seed", range(CROWDS))
 def test_200_clients_race_for_pools_that_empty_and_fill(database: Database, seed: int) -> None:
     chance = random.Random(seed)
-    with database.opened() as world:
-        accounts = [
-            add_recorded(world, name, licenses=licenses, devices=imeis(2000))
-            for name, licenses in POOLS.items()
-        ]
-        headers = world.add_login(*POOLS).headers
+    accounts, headers = begin(database, POOLS, 2000)
     with database.served() as servers:
-        clients = [
-            recorded.Client(
-                f"client {number}", servers.ports, headers, random.Random(chance.random())
-            )
-            for number in range(CROWD)
-        ]
+        clients = clients_of(servers.ports, headers, CROWD, chance)
         run_together(crowd_in(client, accounts) for client in clients)
 
     for account in accounts:
