@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from fotapool.client.calls import (
     NO_CURSOR,
     Call,
-    list_of_imeis,
     making,
     paged,
     path_of_account,
@@ -19,17 +18,13 @@ from fotapool.client.errors import Response
 from fotapool.client.results import (
     AccountDevice,
     AccountStatus,
-    CandidateEdit,
-    LicenseChange,
     LicensedDevice,
     Page,
     Subscription,
-    Verdict,
 )
-from fotapool.model import Verb
 from fotapool.wire import family_answers as answers
 from fotapool.wire import v3
-from fotapool.wire.documented import LicensesAssignedRemovedRequest, LicenseSummary
+from fotapool.wire.documented import LicenseSummary
 
 T = TypeVar("T")
 
@@ -37,26 +32,11 @@ T = TypeVar("T")
 def page_call(
     read: Callable[[bytes], LicenseSummary], version: str, account: str, cursor: str | None
 ) -> Call[LicenseSummary]:
-    path = _path(version, account) + query_of({"lastSeenDeviceId": cursor})
+    path = licenses_path(version, account) + query_of({"lastSeenDeviceId": cursor})
     return Call("GET", path, lambda response: read(response.body))
 
 
-def change_call(
-    read: Callable[[bytes], T], version: str, account: str, verb: str, body: bytes
-) -> Call[T]:
-    path = f"{_path(version, account)}/{verb}"
-    return Call("POST", path, lambda response: read(response.body), body)
-
-
-def plain_change_call(
-    account: str, verb: Verb, imeis: Iterable[str], key: str | None
-) -> Call[LicenseChange]:
-    path = f"{_path('v3', account)}/{verb.word}"
-    body = v3.write_request(_request(imeis))
-    return Call("POST", path, lambda response: _read_change(verb, response), body, key)
-
-
-def _path(version: str, account: str) -> str:
+def licenses_path(version: str, account: str) -> str:
     return path_of_account(f"/api/fota/{version}/licenses/", account)
 
 
@@ -67,30 +47,6 @@ def warn_deprecated(method: str) -> None:
         DeprecationWarning,
         stacklevel=3,
     )
-
-
-def _request(imeis: Iterable[str]) -> LicensesAssignedRemovedRequest:
-    return LicensesAssignedRemovedRequest(device_list=list_of_imeis(imeis))
-
-
-def _read_change(verb: Verb, response: Response) -> LicenseChange:
-    answer = v3.read_change(response.body)
-    outcomes = v3.read_outcomes(verb, answer.device_list)
-    return LicenseChange(
-        account=answer.account_name,
-        total=answer.lic_total_count,
-        used=answer.lic_used_count,
-        verdicts=tuple(
-            Verdict(item.device_id, outcome, item.status, item.result_reason or item.reason or "")
-            for item, outcome in zip(answer.device_list, outcomes, strict=True)
-        ),
-        change=_read_sequence(response.headers.get("fotapool-change", "")),
-        replayed=response.headers.get("idempotency-replayed") == "true",
-    )
-
-
-def _read_sequence(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def devices_of_page(page: LicenseSummary) -> Iterator[LicensedDevice]:
@@ -131,6 +87,13 @@ def cursor_after(page: LicenseSummary | answers.DeviceList) -> str | None:
     return NO_CURSOR if last is None else str(last)
 
 
+def named_call(account: str, imeis: list[str]) -> Call[answers.DeviceList]:
+    """Asks for up to 1,000 devices by name."""
+    path = path_of_account("/api/fota/v3/devices/", account)
+    body = v3.write_device_names(imeis)
+    return Call("POST", path, reading(answers.read_devices), body, writes=False)
+
+
 def account_devices_of(page: answers.DeviceList) -> Iterator[AccountDevice]:
     return map(account_device, page.device_list or ())
 
@@ -147,17 +110,6 @@ def candidates_call(account: str, cursor: str | None) -> Call[Page[str]]:
     path = candidates_path(account) + query_of({"startIndex": asked})
     call = documented_get(path, answers.read_candidates)
     return paged(call, lambda page: page.device_list or (), next_of)
-
-
-def candidates_edit_call(
-    account: str, imeis: Iterable[str], key: str | None, *, append: bool
-) -> Call[CandidateEdit]:
-    def make(told: answers.CandidateList) -> CandidateEdit:
-        return CandidateEdit(account, told.count, tuple(told.device_list or ()))
-
-    body = answers.write_candidates(list_of_imeis(imeis), append=append)
-    path = candidates_path(account)
-    return making(make, Call("POST", path, reading(answers.read_candidates), body, key))
 
 
 def candidates_path(account: str) -> str:

@@ -27,7 +27,13 @@ TEXT_SHOWN_MAX = 200
 
 
 class ApiError(FotapoolError):
-    """A call did not bring its result."""
+    """A call did not bring its result.
+
+    `in_doubt` is True where the call was a write that may have been carried out all the same:
+    an answer was lost, and nothing since told what became of it.
+    """
+
+    in_doubt = False
 
 
 class ConnectionFailed(ApiError):
@@ -38,7 +44,7 @@ class ConnectionFailed(ApiError):
         self.sent = sent
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), str(self), self.sent)
+        return _rebuild, (type(self), str(self), self.sent), self.__dict__
 
 
 class TimedOut(ConnectionFailed):

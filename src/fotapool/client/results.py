@@ -34,7 +34,9 @@ class Page(Answered, Generic[T]):
 class Verdict:
     """What became of one item. `status` and `reason` are the server's own words.
 
-    `by` is the later change that altered the device, where an undo came too late.
+    `by` is the later change that altered the device, where an undo came too late. A `reconciled`
+    verdict is no answer, so that its words are empty: an answer was lost, and the device was found
+    as asked, by this request or by an earlier one.
     """
 
     imei: str
@@ -42,6 +44,7 @@ class Verdict:
     status: str
     reason: str
     by: int | None = None
+    reconciled: bool = False
 
     @property
     def ok(self) -> bool | None:
@@ -55,7 +58,8 @@ class LicenseChange(Answered):
 
     `change` is its number in the account's ledger, None from a server that keeps none;
     `replayed` tells that the request had been carried out before, under the same idempotency
-    key, and that this is its answer of then.
+    key, and that this is its answer of then. `reconciled` tells that an answer was lost on the way,
+    that what the devices hold was read, and only what was missing then sent.
     """
 
     account: str
@@ -64,6 +68,7 @@ class LicenseChange(Answered):
     verdicts: tuple[Verdict, ...]
     change: int | None = None
     replayed: bool = False
+    reconciled: bool = False
 
     @property
     def free(self) -> int:
@@ -146,11 +151,12 @@ class AccountDevice:
 
 @dataclass(frozen=True, slots=True)
 class CandidateEdit(Answered):
-    """The candidate list after an edit: its length, and its beginning."""
+    """The candidate list after an edit: its length, and its beginning; `reconciled` as above."""
 
     account: str
     count: int | None
     imeis: tuple[str, ...]
+    reconciled: bool = False
 
 
 # --- of our own operations ---------------------------------------------------------------------

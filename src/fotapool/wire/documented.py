@@ -68,6 +68,8 @@ class LicenseResponse(Answered):
     lic_total_count: int
     lic_used_count: int
     device_list: tuple[DeviceResult, ...] = ()
+    reconciled: bool = False
+    """An answer was lost on the way: what was done already was read, and only the rest sent."""
 
 
 class DeviceResult1(msgspec.Struct, frozen=True):
@@ -92,3 +94,5 @@ class LicenseResponse1(Answered):
     lic_total_count: int
     lic_used_count: int
     device_list: tuple[DeviceResult1, ...] = ()
+    reconciled: bool = False
+    """An answer was lost on the way: what was done already was read, and only the rest sent."""
