@@ -14,12 +14,12 @@ from fotapool.client.errors import (
     AnswerError,
     ApiError,
     ConnectionFailed,
-    Response,
     UnexpectedAnswer,
 )
 from fotapool.client.transport import HttpRequest
 from fotapool.model import ConfigurationError
 from fotapool.wire import UNREADABLE, login
+from fotapool.wire.answered import Response, keep_answer
 from fotapool.wire.login import TokenAnswer
 
 T = TypeVar("T")
@@ -135,11 +135,13 @@ def login_call(credentials: Credentials, bearer: str) -> Call[str]:
 
 
 def read_answer(call: Call[T], response: Response) -> T:
-    """The result of a call. Raises UnexpectedAnswer."""
+    """The result of a call, which keeps the answer. Raises UnexpectedAnswer."""
     try:
-        return call.read(response)
+        result = call.read(response)
     except UNREADABLE as error:
         raise UnexpectedAnswer(response, f"Unreadable answer ({error})") from error
+    keep_answer(result, response)
+    return result
 
 
 def may_retry(call: Call[T], failure: ApiError, *, keyed: bool) -> bool:

@@ -64,24 +64,25 @@ class AsyncPerformer(Protocol):
         ...
 
 
-def paged(
-    call: Call[S], items_of: Callable[[S], Iterable[T]], next_of: Callable[[S], str | None]
-) -> Call[Page[T]]:
-    """The call that reads a page out of what another one reads."""
-
-    def read(response: Response) -> Page[T]:
-        told = call.read(response)
-        return Page(tuple(items_of(told)), next_of(told))
-
+def making(make: Callable[[S], T], call: Call[S]) -> Call[T]:
+    """The call that makes something of what another one reads."""
     return Call(
         call.method,
         call.path,
-        read,
+        lambda response: make(call.read(response)),
         call.body,
+        call.key,
         headers=call.headers,
         session=call.session,
         writes=call.writes,
     )
+
+
+def paged(
+    call: Call[S], items_of: Callable[[S], Iterable[T]], next_of: Callable[[S], str | None]
+) -> Call[Page[T]]:
+    """The call that reads a page out of what another one reads."""
+    return making(lambda told: Page(tuple(items_of(told)), next_of(told)), call)
 
 
 def path_of_account(before: str, account: str) -> str:

@@ -6,9 +6,26 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from fotapool.client.calls import NO_CURSOR, Call, list_of_imeis, paged, path_of_account, query_of
+from fotapool.client.calls import (
+    NO_CURSOR,
+    Call,
+    list_of_imeis,
+    making,
+    paged,
+    path_of_account,
+    query_of,
+)
 from fotapool.client.errors import Response
-from fotapool.client.results import AccountDevice, LicenseChange, LicensedDevice, Page, Verdict
+from fotapool.client.results import (
+    AccountDevice,
+    AccountStatus,
+    CandidateEdit,
+    LicenseChange,
+    LicensedDevice,
+    Page,
+    Subscription,
+    Verdict,
+)
 from fotapool.model import Verb
 from fotapool.wire import family_answers as answers
 from fotapool.wire import v3
@@ -81,6 +98,31 @@ def devices_of_page(page: LicenseSummary) -> Iterator[LicensedDevice]:
         yield LicensedDevice(device.device_id, moment, device.assignment_time)
 
 
+def account_status(page: LicenseSummary) -> AccountStatus:
+    return AccountStatus(
+        account=page.account_name,
+        total=page.total_license,
+        used=page.assigned_licenses,
+        devices=tuple(devices_of_page(page)),
+        has_more=page.has_more_data,
+    )
+
+
+def subscription_call(account: str) -> Call[Subscription]:
+    def make(told: answers.Subscription) -> Subscription:
+        return Subscription(
+            account=told.account_name or account,
+            purchase_type=told.purchase_type,
+            total=told.license_count,
+            used=told.license_used_count,
+            updated_at=answers.read_time(told.update_time),
+            updated_at_text=told.update_time,
+        )
+
+    path = path_of_account("/api/fota/v3/subscriptions/", account)
+    return making(make, documented_get(path, answers.read_subscription))
+
+
 def cursor_after(page: LicenseSummary | answers.DeviceList) -> str | None:
     """The cursor of the page behind this one; None where there is none."""
     if not page.has_more_data:
@@ -105,6 +147,17 @@ def candidates_call(account: str, cursor: str | None) -> Call[Page[str]]:
     path = candidates_path(account) + query_of({"startIndex": asked})
     call = documented_get(path, answers.read_candidates)
     return paged(call, lambda page: page.device_list or (), next_of)
+
+
+def candidates_edit_call(
+    account: str, imeis: Iterable[str], key: str | None, *, append: bool
+) -> Call[CandidateEdit]:
+    def make(told: answers.CandidateList) -> CandidateEdit:
+        return CandidateEdit(account, told.count, tuple(told.device_list or ()))
+
+    body = answers.write_candidates(list_of_imeis(imeis), append=append)
+    path = candidates_path(account)
+    return making(make, Call("POST", path, reading(answers.read_candidates), body, key))
 
 
 def candidates_path(account: str) -> str:

@@ -17,13 +17,14 @@ from fotapool.client.calls import (
     query_of,
 )
 from fotapool.client.documented_calls import (
-    account_device,
     account_devices_of,
     candidates_call,
+    candidates_edit_call,
     candidates_path,
     cursor_after,
     documented_get,
     reading,
+    subscription_call,
 )
 from fotapool.client.paging import Listing
 from fotapool.client.results import AccountDevice, CandidateEdit, Page, Subscription
@@ -39,16 +40,7 @@ class FamilyOperations:
 
     def subscription(self, account: str) -> Subscription:
         """What the account has bought, and how much of it is used. Raises ApiError."""
-        path = path_of_account("/api/fota/v3/subscriptions/", account)
-        told = self._performer.perform(documented_get(path, answers.read_subscription))
-        return Subscription(
-            account=told.account_name or account,
-            purchase_type=told.purchase_type,
-            total=told.license_count,
-            used=told.license_used_count,
-            updated_at=answers.read_time(told.update_time),
-            updated_at_text=told.update_time,
-        )
+        return self._performer.perform(subscription_call(account))
 
     def account_devices(
         self, account: str, *, protocol: str | None = None
@@ -63,7 +55,7 @@ class FamilyOperations:
 
         return Listing(self._performer, account, call_at)
 
-    def named_devices(self, account: str, imeis: Iterable[str]) -> list[AccountDevice]:
+    def named_devices(self, account: str, imeis: Iterable[str]) -> Page[AccountDevice]:
         """Up to 1,000 devices by name; `found` tells which of them the account has.
 
         Raises ApiError.
@@ -71,8 +63,7 @@ class FamilyOperations:
         body = v3.write_device_names(list_of_imeis(imeis))
         path = path_of_account("/api/fota/v3/devices/", account)
         call = Call("POST", path, reading(answers.read_devices), body, writes=False)
-        told = self._performer.perform(call)
-        return list(map(account_device, told.device_list or ()))
+        return self._performer.perform(paged(call, account_devices_of, cursor_after))
 
     def candidates(self, account: str) -> Listing[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
@@ -82,29 +73,25 @@ class FamilyOperations:
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
     ) -> CandidateEdit:
         """Make these the candidate list (v2). Raises ApiError."""
-        return self._edit(account, imeis, idempotency_key, append=False)
+        call = candidates_edit_call(account, imeis, idempotency_key, append=False)
+        return self._performer.perform(call)
 
     def append_candidates(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
     ) -> CandidateEdit:
         """Put these at the end of the candidate list (v2). Raises ApiError."""
-        return self._edit(account, imeis, idempotency_key, append=True)
+        call = candidates_edit_call(account, imeis, idempotency_key, append=True)
+        return self._performer.perform(call)
 
-    def clear_candidates(self, account: str, *, idempotency_key: str | None = None) -> None:
+    def clear_candidates(
+        self, account: str, *, idempotency_key: str | None = None
+    ) -> CandidateEdit:
         """Empty the candidate list (v2). Raises ApiError."""
         call = Call(
             "DELETE",
             candidates_path(account),
-            lambda _response: None,
+            lambda _response: CandidateEdit(account, 0, ()),
             key=idempotency_key,
             writes=True,
         )
-        self._performer.perform(call)
-
-    def _edit(
-        self, account: str, imeis: Iterable[str], key: str | None, *, append: bool
-    ) -> CandidateEdit:
-        body = answers.write_candidates(list_of_imeis(imeis), append=append)
-        call = Call("POST", candidates_path(account), reading(answers.read_candidates), body, key)
-        told = self._performer.perform(call)
-        return CandidateEdit(account, told.count, tuple(told.device_list or ()))
+        return self._performer.perform(call)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fotapool.client.calls import Call, paged
+from fotapool.client.calls import Call, making, paged
 from fotapool.client.documented_calls import (
+    account_status,
     change_call,
     cursor_after,
     devices_of_page,
@@ -107,14 +108,8 @@ class LicensesController(FamilyOperations):
 
     def status(self, account: str) -> AccountStatus:
         """The account's totals, and the first page of its licensed devices. Raises ApiError."""
-        page = self.summarize_fota_licenses_assignment(account)
-        return AccountStatus(
-            account=page.account_name,
-            total=page.total_license,
-            used=page.assigned_licenses,
-            devices=tuple(devices_of_page(page)),
-            has_more=page.has_more_data,
-        )
+        call = page_call(v3.read_page, "v3", account, None)
+        return self._performer.perform(making(account_status, call))
 
     def devices(self, account: str) -> Listing[LicensedDevice]:
         """Every licensed device, page by page as it is asked for. Raises ApiError."""

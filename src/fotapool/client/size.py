@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fotapool.client.calls import making
 from fotapool.client.own import OwnOperations
-from fotapool.client.own_calls import get_call
+from fotapool.client.own_calls import account_of, get_call
 from fotapool.client.paging import Listing
 from fotapool.client.results import DryRun, PoolAccount, PoolChange
 from fotapool.wire import pool_answers as answers
@@ -18,21 +19,8 @@ class SizeOperations(OwnOperations):
 
     def account(self, account: str) -> PoolAccount:
         """What an account is, and how it stands. Raises ApiError."""
-        told = self._performer.perform(get_call(account, "", {}, answers.Account))
-        return PoolAccount(
-            account=told.account,
-            sequence=told.sequence,
-            purchase_type=told.purchase_type,
-            policy=told.policy,
-            active=told.active,
-            total=told.total,
-            used=told.used,
-            free=told.free,
-            overhang=told.overhang,
-            candidates=told.candidates,
-            subscribed_at=told.subscribed_at,
-            changed_at=told.changed_at,
-        )
+        call = get_call(account, "", {}, answers.Account)
+        return self._performer.perform(making(account_of, call))
 
     def resize(
         self,

@@ -17,13 +17,14 @@ from fotapool.client.calls import (
     query_of,
 )
 from fotapool.client.documented_calls import (
-    account_device,
     account_devices_of,
     candidates_call,
+    candidates_edit_call,
     candidates_path,
     cursor_after,
     documented_get,
     reading,
+    subscription_call,
 )
 from fotapool.client.results import AccountDevice, CandidateEdit, Page, Subscription
 from fotapool.wire import family_answers as answers
@@ -38,16 +39,7 @@ class AsyncFamilyOperations:
 
     async def subscription(self, account: str) -> Subscription:
         """What the account has bought, and how much of it is used. Raises ApiError."""
-        path = path_of_account("/api/fota/v3/subscriptions/", account)
-        told = await self._performer.perform(documented_get(path, answers.read_subscription))
-        return Subscription(
-            account=told.account_name or account,
-            purchase_type=told.purchase_type,
-            total=told.license_count,
-            used=told.license_used_count,
-            updated_at=answers.read_time(told.update_time),
-            updated_at_text=told.update_time,
-        )
+        return await self._performer.perform(subscription_call(account))
 
     def account_devices(
         self, account: str, *, protocol: str | None = None
@@ -62,7 +54,7 @@ class AsyncFamilyOperations:
 
         return AsyncListing(self._performer, account, call_at)
 
-    async def named_devices(self, account: str, imeis: Iterable[str]) -> list[AccountDevice]:
+    async def named_devices(self, account: str, imeis: Iterable[str]) -> Page[AccountDevice]:
         """Up to 1,000 devices by name; `found` tells which of them the account has.
 
         Raises ApiError.
@@ -70,8 +62,7 @@ class AsyncFamilyOperations:
         body = v3.write_device_names(list_of_imeis(imeis))
         path = path_of_account("/api/fota/v3/devices/", account)
         call = Call("POST", path, reading(answers.read_devices), body, writes=False)
-        told = await self._performer.perform(call)
-        return list(map(account_device, told.device_list or ()))
+        return await self._performer.perform(paged(call, account_devices_of, cursor_after))
 
     def candidates(self, account: str) -> AsyncListing[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
@@ -83,29 +74,25 @@ class AsyncFamilyOperations:
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
     ) -> CandidateEdit:
         """Make these the candidate list (v2). Raises ApiError."""
-        return await self._edit(account, imeis, idempotency_key, append=False)
+        call = candidates_edit_call(account, imeis, idempotency_key, append=False)
+        return await self._performer.perform(call)
 
     async def append_candidates(
         self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
     ) -> CandidateEdit:
         """Put these at the end of the candidate list (v2). Raises ApiError."""
-        return await self._edit(account, imeis, idempotency_key, append=True)
+        call = candidates_edit_call(account, imeis, idempotency_key, append=True)
+        return await self._performer.perform(call)
 
-    async def clear_candidates(self, account: str, *, idempotency_key: str | None = None) -> None:
+    async def clear_candidates(
+        self, account: str, *, idempotency_key: str | None = None
+    ) -> CandidateEdit:
         """Empty the candidate list (v2). Raises ApiError."""
         call = Call(
             "DELETE",
             candidates_path(account),
-            lambda _response: None,
+            lambda _response: CandidateEdit(account, 0, ()),
             key=idempotency_key,
             writes=True,
         )
-        await self._performer.perform(call)
-
-    async def _edit(
-        self, account: str, imeis: Iterable[str], key: str | None, *, append: bool
-    ) -> CandidateEdit:
-        body = answers.write_candidates(list_of_imeis(imeis), append=append)
-        call = Call("POST", candidates_path(account), reading(answers.read_candidates), body, key)
-        told = await self._performer.perform(call)
-        return CandidateEdit(account, told.count, tuple(told.device_list or ()))
+        return await self._performer.perform(call)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from fotapool.client.aio.paging import AsyncListing, each_page
 from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis, paged
 from fotapool.client.own_calls import (
+    PartT,
     dry_run_call,
-    dry_run_of,
     get_call,
+    part_of,
     path_below,
     read_pool_change,
-    verdicts_of,
+    with_every_verdict,
 )
 from fotapool.client.results import DryRun, Page, PoolChange
 from fotapool.wire import pool_answers as answers
@@ -68,15 +68,10 @@ class AsyncOwnOperations:
     async def _dry_run(self, account: str, below: str, body: bytes) -> DryRun:
         """What a write would come to, with the verdicts of every page."""
 
-        def call_at(cursor: str | None) -> Call[answers.DryRun]:
+        def call_at(cursor: str | None) -> Call[Page[DryRun]]:
             return dry_run_call(account, below, body, cursor)
 
-        pages = [
-            (dry_run_of(page), verdicts_of(page.items))
-            async for page in each_page(self._performer, account, call_at, lambda page: page.next)
-        ]
-        verdicts = tuple(verdict for _, page in pages for verdict in page)
-        return replace(pages[0][0], verdicts=verdicts)
+        return with_every_verdict(await self._parts(account, call_at))
 
     def _listing(
         self,
@@ -92,13 +87,9 @@ class AsyncOwnOperations:
 
         return AsyncListing(self._performer, path, call_at)
 
-    async def _pages(
-        self, account: str, path: str, asked: dict[str, str | None], kind: type[PageT]
-    ) -> AsyncIterator[PageT]:
-        """Every page of a list, each asked for when the one before is used up."""
-
-        def call_at(cursor: str | None) -> Call[PageT]:
-            return get_call(account, path, {**asked, "cursor": cursor}, kind)
-
-        async for page in each_page(self._performer, path, call_at, lambda page: page.next):
-            yield page
+    async def _parts(
+        self, name: str, call_at: Callable[[str | None], Call[Page[PartT]]]
+    ) -> list[PartT]:
+        """Every part of what comes in several pages; two of them may well be the same."""
+        pages = each_page(self._performer, name, call_at, lambda page: page.cursor)
+        return [part_of(page) async for page in pages]

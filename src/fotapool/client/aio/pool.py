@@ -5,7 +5,6 @@ The vendor's service has none of them: there every call raises MissingPath.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -14,17 +13,20 @@ from urllib.parse import quote
 
 from fotapool.client.aio.paging import AsyncListing
 from fotapool.client.aio.size import AsyncSizeOperations
-from fotapool.client.calls import list_of_imeis
+from fotapool.client.calls import Call, list_of_imeis, making
 from fotapool.client.own_calls import (
+    change_call,
+    clock_of,
     devices_of,
     get_call,
     holdings_of,
-    pool_change,
     position_of,
+    refusals_call,
     status_call,
     summaries_of,
     time_text,
-    verdicts_of,
+    with_every_count,
+    with_every_verdict,
 )
 from fotapool.client.results import (
     ChangeSummary,
@@ -32,6 +34,7 @@ from fotapool.client.results import (
     DryRun,
     Holding,
     LicensedDevice,
+    Page,
     PoolChange,
     PoolStatus,
     Refusals,
@@ -116,12 +119,12 @@ class AsyncPoolController(AsyncSizeOperations):
 
     async def change(self, account: str, number: int) -> PoolChange:
         """One change, with every verdict of it. Raises ApiError."""
-        pages = [
-            pool_change(page, verdicts_of(page.items), replayed=False)
-            async for page in self._pages(account, f"changes/{number}", {}, answers.Change)
-        ]
-        verdicts = tuple(verdict for page in pages for verdict in page.verdicts)
-        return replace(pages[0], verdicts=verdicts, has_more=False)
+
+        def call_at(cursor: str | None) -> Call[Page[PoolChange]]:
+            return change_call(account, number, cursor)
+
+        parts = await self._parts(account, call_at)
+        return replace(with_every_verdict(parts), has_more=False)
 
     def device_history(self, account: str, imei: str) -> AsyncListing[Holding]:
         """When a device held a license, by which changes and whom, the earliest first.
@@ -161,16 +164,16 @@ class AsyncPoolController(AsyncSizeOperations):
         Raises ApiError.
         """
         asked = {"since": time_text(since), "until": time_text(until), "verb": verb}
-        counts: Counter[tuple[str, str]] = Counter()
-        async for page in self._pages(account, "refusals", asked, answers.Refusals):
-            for item in page.items:
-                counts[item.verb, item.outcome] += item.count
-        return Refusals(account, dict(counts))
+
+        def call_at(cursor: str | None) -> Call[Page[Refusals]]:
+            return refusals_call(account, asked, cursor)
+
+        return with_every_count(await self._parts(account, call_at))
 
     async def clock(self, account: str) -> ClockHealth:
         """Whether the server's clock is behind the account's own time. Raises ApiError."""
-        told = await self._performer.perform(get_call(account, "clock", {}, answers.Clock))
-        return ClockHealth(told.account, told.sequence, told.now, told.changed_at, told.behind_ms)
+        call = get_call(account, "clock", {}, answers.Clock)
+        return await self._performer.perform(making(clock_of, call))
 
     def _licensed(
         self, account: str, path: str, asked: dict[str, str | None]

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from fotapool.client.aio.own import AsyncOwnOperations
 from fotapool.client.aio.paging import AsyncListing
-from fotapool.client.own_calls import get_call
+from fotapool.client.calls import making
+from fotapool.client.own_calls import account_of, get_call
 from fotapool.client.results import DryRun, PoolAccount, PoolChange
 from fotapool.wire import pool_answers as answers
 from fotapool.wire.pool_answers import write_member, write_nothing
@@ -17,21 +18,8 @@ class AsyncSizeOperations(AsyncOwnOperations):
 
     async def account(self, account: str) -> PoolAccount:
         """What an account is, and how it stands. Raises ApiError."""
-        told = await self._performer.perform(get_call(account, "", {}, answers.Account))
-        return PoolAccount(
-            account=told.account,
-            sequence=told.sequence,
-            purchase_type=told.purchase_type,
-            policy=told.policy,
-            active=told.active,
-            total=told.total,
-            used=told.used,
-            free=told.free,
-            overhang=told.overhang,
-            candidates=told.candidates,
-            subscribed_at=told.subscribed_at,
-            changed_at=told.changed_at,
-        )
+        call = get_call(account, "", {}, answers.Account)
+        return await self._performer.perform(making(account_of, call))
 
     async def resize(
         self,
