@@ -77,8 +77,9 @@ def _read_sequence(text: str) -> int | None:
 
 
 def devices_of_page(page: LicenseSummary) -> Iterator[LicensedDevice]:
-    for device, moment in zip(page.device_list, v3.read_moments(page), strict=True):
-        yield LicensedDevice(device.device_id, moment, device.assignment_time)
+    imeis = [device.device_id for device in page.device_list]
+    texts = [device.assignment_time for device in page.device_list]
+    return map(LicensedDevice, imeis, v3.read_moments(texts), texts)
 
 
 def cursor_after(page: LicenseSummary | answers.DeviceList) -> str | None:

@@ -1,4 +1,7 @@
-"""What the plain verbs return: totals, verdicts, licensed devices."""
+"""What the plain verbs return: totals, verdicts, licensed devices.
+
+What comes by the thousand is a `Struct`, made ten times as fast as a dataclass.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
+
+import msgspec
 
 from fotapool.model import Outcome
 
@@ -20,8 +25,7 @@ class Page(Generic[T]):
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What became of one item. `status` and `reason` are the server's own words.
 
     `by` is the later change that altered the device, where an undo came too late.
@@ -69,8 +73,7 @@ class LicenseChange:
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
 
 
-@dataclass(frozen=True, slots=True)
-class LicensedDevice:
+class LicensedDevice(msgspec.Struct, frozen=True, gc=False):
     """A device that holds a license.
 
     `assigned_at` is in UTC, None where the server's text is no time; `assigned_at_text` is that
@@ -116,8 +119,7 @@ class Subscription:
     updated_at_text: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AccountDevice:
+class AccountDevice(msgspec.Struct, frozen=True, gc=False):
     """A device of an account as the documented lists have it; None for what is not printed.
 
     `found` is False where it was asked for by name and the account does not have it.
@@ -237,8 +239,7 @@ class PoolAccount(PoolCounts):
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PoolDevice:
+class PoolDevice(msgspec.Struct, frozen=True, gc=False):
     """A device of an account. `upgrade` is `none`, `scheduled` or `running`.
 
     `assigned_at` is None for a device without a license, `upgraded_at` for one never upgraded.
@@ -250,8 +251,7 @@ class PoolDevice:
     upgraded_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class NamedChange:
+class NamedChange(msgspec.Struct, frozen=True, gc=False):
     """A change by its number, with who made it and when."""
 
     change: int
@@ -260,8 +260,7 @@ class NamedChange:
     verb: str
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """A time for which a device held a license; `until` is None while it does."""
 
     since: NamedChange

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from fotapool.model import (
-    IMEI_DIGITS,
-    CandidatePage,
-    Cursor,
-    DevicePage,
-    Listing,
-    PurchaseType,
-    Refusal,
-    Refused,
-    RegisteredDevice,
-    Subscription,
-    imei_text,
-)
+from fotapool.model import IMEI_DIGITS, Cursor, Listing, PurchaseType, Refusal, Refused, imei_text
 from fotapool.wire._json import (
     UNREADABLE,
     encode,
@@ -27,6 +16,9 @@ from fotapool.wire._json import (
     read_device_list,
     rfc3339,
 )
+
+if TYPE_CHECKING:
+    from fotapool.model import CandidatePage, DevicePage, RegisteredDevice, Subscription
 
 INDEX_DIGITS_MAX = 18
 
