@@ -27,6 +27,7 @@ from fotapool.client.errors import (
     UnexpectedAnswer,
 )
 from fotapool.client.licenses import LicensesController
+from fotapool.client.options import CallOptions
 from fotapool.client.paging import Listing
 from fotapool.client.pool import PoolController
 from fotapool.client.results import (
@@ -63,6 +64,7 @@ __all__ = [
     "AccountStatus",
     "AnswerError",
     "ApiError",
+    "CallOptions",
     "CandidateEdit",
     "ChangeSummary",
     "Client",
