@@ -27,6 +27,7 @@ from fotapool.client.errors import (
     UnexpectedAnswer,
 )
 from fotapool.client.licenses import LicensesController
+from fotapool.client.network import Network
 from fotapool.client.paging import Listing
 from fotapool.client.pool import PoolController
 from fotapool.client.results import (
@@ -82,6 +83,7 @@ __all__ = [
     "Listing",
     "MissingPath",
     "NamedChange",
+    "Network",
     "Page",
     "PoolAccount",
     "PoolChange",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,9 @@ BACKOFF_MAX_S = 8.0
 RETRY_AFTER_MAX_S = 60.0
 RETRY_BUDGET_S = 120.0
 
+_PLACE = re.compile(r"([\w.~%-]+|\[[0-9a-fA-F:.%]+\])(:\d{1,5})?(/[^?#]*)?")
+"""A host that every library reads as the same, a port if need be, and where it is mounted."""
+
 _ASKED = frozenset({"retry-after", "retry-after-ms"})
 
 KEYS_KEPT_HEADER = "fotapool-idempotency"
@@ -60,7 +64,9 @@ class Options:
                 f"{self.retry_budget_s}: use a time above 0, and a number and a budget from 0"
             )
         scheme, _, rest = self.origin.partition("://")
-        if scheme not in ("http", "https") or not rest or "?" in rest or "#" in rest:
+        if "@" in rest:
+            raise ConfigurationError("base_url: it holds a login; give that in its own arguments")
+        if scheme not in ("http", "https") or not _PLACE.fullmatch(rest):
             raise ConfigurationError(
                 f"base_url {self.base_url!r}: use an origin such as {PRODUCTION}"
             )
