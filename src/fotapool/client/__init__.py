@@ -27,6 +27,7 @@ from fotapool.client.errors import (
     UnexpectedAnswer,
 )
 from fotapool.client.licenses import LicensesController
+from fotapool.client.network import Network
 from fotapool.client.options import CallOptions
 from fotapool.client.paging import Listing
 from fotapool.client.pool import PoolController
@@ -84,6 +85,7 @@ __all__ = [
     "Listing",
     "MissingPath",
     "NamedChange",
+    "Network",
     "Page",
     "PoolAccount",
     "PoolChange",

@@ -156,7 +156,22 @@ _BY_STATUS: dict[int, type[AnswerError]] = {
 def error_of(response: Response) -> AnswerError:
     """The exception that an answer outside 2xx means."""
     fallback = ServerError if response.status_code >= 500 else UnexpectedAnswer
-    return _BY_STATUS.get(response.status_code, fallback)(response)
+    return _BY_STATUS.get(response.status_code, fallback)(response, _redirected(response))
+
+
+def _redirected(response: Response) -> str | None:
+    """What is said of a redirect: where it leads, without what the place was to be told."""
+    place = response.headers.get("location")
+    if place is None or not 300 <= response.status_code < 400:
+        return None
+    shown = place.partition("?")[0].partition("#")[0]
+    scheme, slashes, rest = shown.partition("//")
+    host, slash, path = rest.partition("/")
+    shown = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"[:TEXT_SHOWN_MAX]
+    return (
+        f"Redirected to {shown!r}, where no login is sent: "
+        "set base_url to where the API itself answers"
+    )
 
 
 def _rebuild(kind: type[ConnectionFailed], message: str, sent: bool) -> ConnectionFailed:

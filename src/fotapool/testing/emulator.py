@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from fotapool.client import Client
+from fotapool.client.network import ALLOW_HTTP, is_exposed
 from fotapool.model import NotFound
 from fotapool.testing.arming import Faults
 from fotapool.testing.books import IN_MEMORY, Books
@@ -88,8 +89,10 @@ class Emulator:
     def environment(self, base_url: str = BASE_URL) -> dict[str, str]:
         """The variables by which a client of ours finds the emulator and logs in."""
         login = self.login
+        exposed = base_url != BASE_URL and is_exposed(base_url)
         return {
             "FOTAPOOL_BASE_URL": base_url,
+            **({ALLOW_HTTP: "1"} if exposed else {}),  # what it guards is the emulator's own
             "FOTAPOOL_CLIENT_ID": login.client_id,
             "FOTAPOOL_CLIENT_SECRET": login.client_secret,
             "FOTAPOOL_USERNAME": login.username,
