@@ -77,7 +77,7 @@ class Blocking:
         def call(*arguments: Any, **named: Any) -> Any:
             result = verb(*arguments, **named)
             if isinstance(result, AsyncListing):
-                return BlockingListing(self._each, result)
+                return BlockingListing(self._carry, self._each, result)
             return self._carry(result)
 
         return call
@@ -99,12 +99,19 @@ class Blocking:
 class BlockingListing:
     """A list of such a client."""
 
-    def __init__(self, each: Callable[..., Iterator[Any]], listing: AsyncListing[Any]) -> None:
+    def __init__(
+        self, carry: Carry, each: Callable[..., Iterator[Any]], listing: AsyncListing[Any]
+    ) -> None:
+        self._carry = carry
         self._each = each
         self._listing = listing
 
     def __iter__(self) -> Iterator[Any]:
         return self._each(aiter(self._listing))
+
+    def to_list(self, *, limit: int | None = None) -> list[Any]:
+        items: list[Any] = self._carry(self._listing.to_list(limit=limit))
+        return items
 
     def pages(self, cursor: str | None = None) -> Iterator[Any]:
         return self._each(self._listing.pages(cursor))

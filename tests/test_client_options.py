@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import fotapool
 from fotapool import (
     Client,
     ConfigurationError,
@@ -18,10 +20,11 @@ from fotapool import (
     Response,
     ServerError,
     TimedOut,
+    TooManyRequests,
 )
 from fotapool.client.watching import LOGGER, line_of
-from fotapool.testing import Emulator, Live
-from world import ACCOUNT
+from fotapool.testing import Account, Emulator, Live, Scenario
+from world import ACCOUNT, Script
 
 pytestmark = pytest.mark.usefixtures("colour")
 
@@ -185,3 +188,131 @@ def test_a_program_need_not_set_up_anything(fota_live: Live) -> None:
             env={**fota_live.env, "FOTAPOOL_LOG": level, "PYTHONPATH": str(SOURCE)},
         )
         assert done.stderr.count("-> 200 ") == len(done.stderr.splitlines()) == expected
+
+
+# --- of one call -------------------------------------------------------------------------------
+
+
+def test_every_verb_takes_options_of_its_own() -> None:
+    verbs = [
+        getattr(part, name)
+        for client in (fotapool.Client(), fotapool.AsyncClient(transport=Script()))
+        for part in (client.licenses, client.pool, client.devices, client.upgrades)
+        for name in dir(part)
+        if not name.startswith("_")
+    ]
+
+    assert len(verbs) > 90
+    for verb in verbs:
+        last = list(inspect.signature(verb).parameters.values())[-1]
+        assert (last.name, last.kind.description) == ("options", "variadic keyword"), verb
+
+
+def test_an_option_holds_for_its_call_alone(fota: Emulator) -> None:
+    client = fota.new_client(max_retries=1)
+    client.licenses.status(ACCOUNT)
+    fota.requests.clear()
+    fota.faults.unavailable(form="none", times=None)
+
+    for call, attempts in (
+        (lambda: client.licenses.status(ACCOUNT, max_retries=0), 1),
+        (lambda: client.licenses.status(ACCOUNT), 2),
+        (lambda: list(client.licenses.devices(ACCOUNT, max_retries=3)), 4),
+        (lambda: client.pool.dry_run_resize(ACCOUNT, 5, max_retries=2), 3),
+        (lambda: client.pool.assign(ACCOUNT, [A], max_retries=0), 1),
+    ):
+        with pytest.raises(ServerError):
+            call()
+        assert len(fota.requests) == attempts
+        fota.requests.clear()
+
+
+def test_an_option_that_there_is_not_is_told_at_once(fota: Emulator) -> None:
+    for call in (fota.client.licenses.status, fota.client.licenses.devices):
+        with pytest.raises(
+            TypeError, match=r"no option of a call: retries\. There are timeout_s, "
+        ):
+            call(ACCOUNT, retries=3)  # type: ignore[call-arg]
+    assert len(fota.requests) == 0
+
+
+# --- how long a call may take ------------------------------------------------------------------
+
+
+def test_a_call_ends_by_its_deadline(fota: Emulator) -> None:
+    client = fota.client
+    client.licenses.status(ACCOUNT)
+    fota.requests.clear()
+    began = fota.clock.now
+    fota.faults.answer_delayed(60, times=None)
+
+    with pytest.raises(TimedOut, match=r"within 7 s"):
+        client.licenses.status(ACCOUNT, deadline_s=7)
+    assert len(fota.requests) == 1
+    fota.faults.clear()
+    fota.faults.unavailable(retry_after_s=4, times=None)
+    with pytest.raises(ServerError):
+        client.licenses.status(ACCOUNT, deadline_s=7, max_retries=9)
+    assert len(fota.requests) == 3
+    assert (fota.clock.now - began).total_seconds() == 11
+
+
+def test_a_wait_does_not_begin_that_ends_beyond_the_deadline(fota: Emulator) -> None:
+    client = fota.client
+    client.licenses.status(ACCOUNT)
+    fota.requests.clear()
+    fota.faults.too_many_requests(retry_after_s=30)
+
+    with pytest.raises(TooManyRequests) as caught:
+        client.licenses.status(ACCOUNT, deadline_s=7)
+    assert caught.value.retry_after_s == 30
+    assert len(fota.requests) == 1
+
+
+# --- a server that wants to be left alone ------------------------------------------------------
+
+
+def test_every_call_waits_as_long_as_one_was_told_to(fota: Emulator) -> None:
+    client = fota.new_client(max_retries=0)
+    client.licenses.status(ACCOUNT)
+    fota.faults.too_many_requests(retry_after_s=20)
+    with pytest.raises(TooManyRequests):
+        client.licenses.status(ACCOUNT)
+    told_at = fota.clock.now
+    fota.requests.clear()
+
+    with pytest.raises(TooManyRequests) as caught:
+        client.pool.status(ACCOUNT, retry_budget_s=5)
+    assert caught.value.retry_after_s == 20
+    assert len(fota.requests) == 0
+    client.with_options(max_retries=1).pool.assign(ACCOUNT, [A])
+    assert (fota.clock.now - told_at).total_seconds() == 20
+    client.pool.status(ACCOUNT)
+    assert (fota.clock.now - told_at).total_seconds() == 20
+
+
+def test_who_is_told_no_time_holds_up_nobody(fota: Emulator) -> None:
+    client = fota.new_client(max_retries=0)
+    client.licenses.status(ACCOUNT)
+    fota.faults.too_many_requests(form="none")
+    with pytest.raises(TooManyRequests):
+        client.licenses.status(ACCOUNT)
+    told_at = fota.clock.now
+
+    client.licenses.status(ACCOUNT)
+    assert fota.clock.now == told_at
+
+
+# --- a part of a list --------------------------------------------------------------------------
+
+
+@pytest.mark.fota(
+    scenario=Scenario(accounts=(Account(devices=2_500, licenses=2_500, licensed=2_500),))
+)
+def test_no_page_is_asked_for_that_is_not_needed(fota: Emulator) -> None:
+    devices = fota.client.licenses.devices(ACCOUNT)
+
+    for limit, found, pages in ((None, 2_500, 3), (0, 0, 0), (1_000, 1_000, 1), (1_001, 1_001, 2)):
+        fota.requests.clear()
+        assert [d.imei for d in devices.to_list(limit=limit)] == list(fota.devices[:found])
+        fota.requests.assert_called("status", times=pages)

@@ -38,6 +38,7 @@ from fotapool.cli import _options
 from fotapool.cli._options import DEFAULT_DB
 from fotapool.cli.devices import IMPORT_DEVICES_MAX
 from fotapool.client.credentials import ENVIRONMENT
+from fotapool.client.options import CallOptions
 from fotapool.ledger import LICENSES_MAX, PAGE_SIZE_MAX
 from fotapool.ledger.verify import Wrong
 from fotapool.model import ITEM_LENGTH_MAX, Outcome, Refusal, Role, Verb
@@ -138,7 +139,7 @@ def test_the_clients_arguments_are_as_listed() -> None:
     }
 
     assert {row[0]: row[1].replace("none", "None") for row in rows} == defaults
-    assert set(defaults) == set(inspect.signature(Client.with_options).parameters) - {"self"}
+    assert set(defaults) == set(CallOptions.__annotations__)
 
 
 def test_the_tests_of_the_page_on_the_client(tmp_path: Path) -> None:

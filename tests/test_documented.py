@@ -17,13 +17,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 import fotapool
-from fotapool import Client, ErrorException, LicensesController
+from fotapool import Client, ErrorException, LicenseResponse, LicensesController
 from world import Login, Script, World, answer, imeis
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "licenses.md"
@@ -238,7 +238,7 @@ def test_example_v2_assign_answers_to_the_letter(site: Site) -> None:
     with site.client() as client:
         result = run(EXAMPLES["assign_fota_licenses_to_devices"], client)
 
-    assert msgspec.to_builtins(result) == as_read(EXAMPLES["assign_fota_licenses_to_devices"])
+    assert as_told(result) == as_read(EXAMPLES["assign_fota_licenses_to_devices"])
 
 
 def test_example_v2_remove_answers_to_the_letter(site: Site) -> None:
@@ -246,7 +246,13 @@ def test_example_v2_remove_answers_to_the_letter(site: Site) -> None:
     with site.client() as client:
         result = run(EXAMPLES["remove_licenses_from_devices"], client)
 
-    assert msgspec.to_builtins(result) == as_read(EXAMPLES["remove_licenses_from_devices"])
+    assert as_told(result) == as_read(EXAMPLES["remove_licenses_from_devices"])
+
+
+def as_told(result: LicenseResponse) -> dict[str, Any]:
+    told = msgspec.to_builtins(result)
+    del told["response"]
+    return cast(dict[str, Any], told)
 
 
 def as_read(example: Example) -> dict[str, Any]:

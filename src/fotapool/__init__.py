@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         AsyncTransport,
         AsyncUpgradesController,
     )
-    from fotapool.model import ConfigurationError, FotapoolError, Outcome
+    from fotapool.model import ConfigurationError, FotapoolError, NotJson, Outcome
     from fotapool.wire.documented import (
         DeviceResult,
         DeviceResult1,
@@ -114,6 +114,7 @@ __all__ = [
     "Listing",
     "MissingPath",
     "NamedChange",
+    "NotJson",
     "Outcome",
     "Page",
     "PoolAccount",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from fotapool.client.calls import Call
@@ -14,23 +15,21 @@ from fotapool.client.errors import (
     AnswerError,
     ApiError,
     ConnectionFailed,
-    Response,
+    TimedOut,
+    TooManyRequests,
     UnexpectedAnswer,
 )
+from fotapool.client.options import Options
 from fotapool.client.transport import HttpRequest
-from fotapool.model import ConfigurationError
 from fotapool.wire import UNREADABLE, login
+from fotapool.wire.answered import Response, keep_answer
 from fotapool.wire.login import TokenAnswer
 
 T = TypeVar("T")
 
-PRODUCTION = "https://thingspace.verizon.com"
-TIMEOUT_S = 30.0
-MAX_RETRIES = 2
 BACKOFF_S = 0.5
 BACKOFF_MAX_S = 8.0
 RETRY_AFTER_MAX_S = 60.0
-RETRY_BUDGET_S = 120.0
 
 _ASKED = frozenset({"retry-after", "retry-after-ms"})
 
@@ -41,46 +40,93 @@ _TOKEN_PATH = "/api/ts/v1/oauth2/token"  # noqa: S105 -- a path
 _LOGIN_PATH = "/api/m2m/v1/session/login"
 
 
+@dataclass(slots=True)
+class Shown:
+    """What a server has shown of itself: that it keeps keys, or wants to be left alone."""
+
+    keeps_keys: bool = False
+    slower: TooManyRequests | None = None
+    quiet_until_s: float = -math.inf
+
+    def take(self, failure: AnswerError, now_s: float) -> None:
+        """Whoever is asked to wait by a 429 waits with all of its calls."""
+        if isinstance(failure, TooManyRequests) and failure.retry_after_s is not None:
+            until_s = now_s + min(failure.retry_after_s, RETRY_AFTER_MAX_S)
+            self.quiet_until_s = max(self.quiet_until_s, until_s)
+            self.slower = failure
+
+    def quiet_s(self, now_s: float, left_s: float) -> float:
+        """How long to wait before a request. Raises TooManyRequests, as a call with `left_s`
+        seconds left would come to nothing else."""
+        wait_s = self.quiet_until_s - now_s
+        if self.slower is None or wait_s <= 0:
+            return 0.0
+        if wait_s > left_s:
+            raise TooManyRequests(self.slower.response)
+        return wait_s
+
+
 @dataclass(frozen=True, slots=True)
-class Options:
-    """Where a client sends its calls, how long it waits, how often and how long it tries again.
+class Step:
+    """What follows a failed attempt: a wait, and another, perhaps of what is missing alone."""
 
-    Raises ConfigurationError for what makes no sense.
-    """
-
-    base_url: str
-    timeout_s: float
-    max_retries: int
-    retry_budget_s: float
-
-    def __post_init__(self) -> None:
-        if self.timeout_s <= 0 or self.max_retries < 0 or self.retry_budget_s < 0:
-            raise ConfigurationError(
-                f"timeout_s {self.timeout_s}, max_retries {self.max_retries} and retry_budget_s "
-                f"{self.retry_budget_s}: use a time above 0, and a number and a budget from 0"
-            )
-        scheme, _, rest = self.origin.partition("://")
-        if scheme not in ("http", "https") or not rest or "?" in rest or "#" in rest:
-            raise ConfigurationError(
-                f"base_url {self.base_url!r}: use an origin such as {PRODUCTION}"
-            )
-
-    @property
-    def origin(self) -> str:
-        return self.base_url.rstrip("/").removesuffix("/api").rstrip("/")
+    wait_s: float
+    settle: bool
 
 
 @dataclass(slots=True)
-class Shown:
-    """What a server has shown of itself."""
+class Course:
+    """How far one call has come.
 
-    keeps_keys: bool = False
+    `sent` tells whether the attempt under way has left for the server, `in_doubt` whether one of
+    them may have been carried out though nobody knows.
+    """
 
+    options: Options
+    began_s: float
+    attempts: int = 0
+    sent: bool = False
+    in_doubt: bool = False
+    renewed: set[str] = field(default_factory=set)
 
-def changed(before: T, given: Mapping[str, object]) -> T:
-    """A dataclass with those of these values that are given."""
-    told = {name: value for name, value in given.items() if value is not None}
-    return replace(before, **told)  # type: ignore[type-var]
+    def left_s(self, now_s: float) -> float:
+        """How long the call may still take."""
+        return self.began_s + self.options.deadline_s - now_s
+
+    def wait_left_s(self, now_s: float) -> float:
+        """How long it may wait before another attempt."""
+        return min(self.began_s + self.options.retry_budget_s - now_s, self.left_s(now_s))
+
+    def timeout_s(self, now_s: float) -> float:
+        """How long an attempt may take that begins now. Raises TimedOut where that is nothing."""
+        left_s = min(self.options.timeout_s, self.left_s(now_s))
+        if left_s <= 0:
+            raise TimedOut(f"the call took more than {self.options.deadline_s:g} s", sent=False)
+        return left_s
+
+    def after(
+        self, call: Call[T], failure: ApiError, now_s: float, *, keeps_keys: bool
+    ) -> Step | None:
+        """What follows a failure, None if nothing does. The failure learns what is in doubt."""
+        self._doubt(call, failure)
+        self.attempts += 1
+        certain = keeps_keys or not self.sent
+        again = may_retry(call, failure, keyed=certain)
+        settle = not again and call.settle is not None and may_retry(call, failure, keyed=True)
+        if self.attempts > self.options.max_retries or not (again or settle):
+            return None
+        wait_s = pause_s(failure, self.attempts - 1, self.wait_left_s(now_s))
+        if wait_s is None:
+            return None
+        # What a 429 asks for, each attempt of every call waits for (Shown.quiet_s).
+        told = isinstance(failure, TooManyRequests) and failure.retry_after_s is not None
+        return Step(0.0 if told else wait_s, settle)
+
+    def _doubt(self, call: Call[T], failure: ApiError) -> None:
+        self.in_doubt |= call.is_write and self.sent and is_doubtful(failure)
+        failure.in_doubt = self.in_doubt
+        if isinstance(failure, ConnectionFailed):
+            failure.sent = self.in_doubt or (self.sent and failure.sent)
 
 
 def keyed(call: Call[T]) -> Call[T]:
@@ -135,16 +181,28 @@ def login_call(credentials: Credentials, bearer: str) -> Call[str]:
 
 
 def read_answer(call: Call[T], response: Response) -> T:
-    """The result of a call. Raises UnexpectedAnswer."""
+    """The result of a call, which keeps the answer. Raises UnexpectedAnswer."""
     try:
-        return call.read(response)
+        result = call.read(response)
     except UNREADABLE as error:
         raise UnexpectedAnswer(response, f"Unreadable answer ({error})") from error
+    keep_answer(result, response)
+    return result
+
+
+def is_doubtful(failure: ApiError) -> bool:
+    """Whether a request may have been carried out though this came of it."""
+    if isinstance(failure, ConnectionFailed):
+        return failure.sent
+    if not isinstance(failure, AnswerError):
+        return False
+    status = failure.response_code
+    return 200 <= status < 300 or (status >= 500 and not _asks_to_come_back(failure))
 
 
 def may_retry(call: Call[T], failure: ApiError, *, keyed: bool) -> bool:
     """Whether sending again cannot do a thing twice, and may help."""
-    repeatable = keyed or not call.is_write
+    repeatable = keyed or not call.is_write or call.idempotent
     if isinstance(failure, ConnectionFailed):
         return repeatable or not failure.sent
     if not isinstance(failure, AnswerError):
@@ -153,8 +211,12 @@ def may_retry(call: Call[T], failure: ApiError, *, keyed: bool) -> bool:
     if repeatable:
         # A good answer that cannot be read was perhaps garbled on its way.
         return status in (429, 502, 503, 504) or 200 <= status < 300
-    asked = not _ASKED.isdisjoint(failure.response.headers)
-    return status == 429 or (status == 503 and asked)
+    return status == 429 or _asks_to_come_back(failure)
+
+
+def _asks_to_come_back(failure: AnswerError) -> bool:
+    """A 503 that names a time was no beginning of the work."""
+    return failure.response_code == 503 and not _ASKED.isdisjoint(failure.response.headers)
 
 
 def pause_s(failure: ApiError, attempt: int, left_s: float) -> float | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, Unpack
 from urllib.parse import quote, urlencode
 
 from fotapool.client.errors import Response
+from fotapool.client.options import CallOptions
 from fotapool.client.results import Page
 
 S = TypeVar("S")
@@ -25,7 +26,8 @@ class Call(Generic[T]):
     """What to send, and how to read the answer. `read` raises msgspec.DecodeError.
 
     Whatever `writes` carries an idempotency key; `key` is the caller's own. Our own operations
-    need no `session`.
+    need no `session`. An `idempotent` write comes to the same when it is done twice; another one
+    may know how to `settle` what became of it when its answer was lost.
     """
 
     method: str
@@ -36,6 +38,8 @@ class Call(Generic[T]):
     headers: tuple[tuple[str, str], ...] = ()
     session: bool = True
     writes: bool | None = None
+    idempotent: bool = False
+    settle: Callable[[], Steps[T]] | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and not _KEY.fullmatch(self.key):
@@ -48,40 +52,53 @@ class Call(Generic[T]):
         return self.method == "POST" if self.writes is None else self.writes
 
 
+Steps: TypeAlias = Generator[Call[Any], Any, Call[T]]
+"""Calls to carry, each answered by its result; at the end the call that brings the whole."""
+
+
 class Performer(Protocol):
     """Carries calls."""
 
-    def perform(self, call: Call[T]) -> T:
+    def perform(self, call: Call[T], **options: Unpack[CallOptions]) -> T:
         """The result of a call. Raises ApiError, ConfigurationError."""
+        ...
+
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
+        """One that carries calls with other options. Raises ConfigurationError."""
         ...
 
 
 class AsyncPerformer(Protocol):
     """Carries calls for coroutines."""
 
-    def perform(self, call: Call[T]) -> Awaitable[T]:
+    def perform(self, call: Call[T], **options: Unpack[CallOptions]) -> Awaitable[T]:
         """As `Performer.perform`."""
         ...
+
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
+        """As `Performer.with_options`."""
+        ...
+
+
+def making(make: Callable[[S], T], call: Call[S]) -> Call[T]:
+    """The call that makes something of what another one reads."""
+    return Call(
+        call.method,
+        call.path,
+        lambda response: make(call.read(response)),
+        call.body,
+        call.key,
+        headers=call.headers,
+        session=call.session,
+        writes=call.writes,
+    )
 
 
 def paged(
     call: Call[S], items_of: Callable[[S], Iterable[T]], next_of: Callable[[S], str | None]
 ) -> Call[Page[T]]:
     """The call that reads a page out of what another one reads."""
-
-    def read(response: Response) -> Page[T]:
-        told = call.read(response)
-        return Page(tuple(items_of(told)), next_of(told))
-
-    return Call(
-        call.method,
-        call.path,
-        read,
-        call.body,
-        headers=call.headers,
-        session=call.session,
-        writes=call.writes,
-    )
+    return making(lambda told: Page(tuple(items_of(told)), next_of(told)), call)
 
 
 def path_of_account(before: str, account: str) -> str:

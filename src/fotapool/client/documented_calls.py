@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from fotapool.client.calls import NO_CURSOR, Call, list_of_imeis, paged, path_of_account, query_of
+from fotapool.client.calls import (
+    NO_CURSOR,
+    Call,
+    making,
+    paged,
+    path_of_account,
+    query_of,
+)
 from fotapool.client.errors import Response
-from fotapool.client.results import AccountDevice, LicenseChange, LicensedDevice, Page, Verdict
-from fotapool.model import Verb
+from fotapool.client.results import (
+    AccountDevice,
+    AccountStatus,
+    LicensedDevice,
+    Page,
+    Subscription,
+)
 from fotapool.wire import family_answers as answers
 from fotapool.wire import v3
-from fotapool.wire.documented import LicensesAssignedRemovedRequest, LicenseSummary
+from fotapool.wire.documented import LicenseSummary
 
 T = TypeVar("T")
 
@@ -20,26 +32,11 @@ T = TypeVar("T")
 def page_call(
     read: Callable[[bytes], LicenseSummary], version: str, account: str, cursor: str | None
 ) -> Call[LicenseSummary]:
-    path = _path(version, account) + query_of({"lastSeenDeviceId": cursor})
+    path = licenses_path(version, account) + query_of({"lastSeenDeviceId": cursor})
     return Call("GET", path, lambda response: read(response.body))
 
 
-def change_call(
-    read: Callable[[bytes], T], version: str, account: str, verb: str, body: bytes
-) -> Call[T]:
-    path = f"{_path(version, account)}/{verb}"
-    return Call("POST", path, lambda response: read(response.body), body)
-
-
-def plain_change_call(
-    account: str, verb: Verb, imeis: Iterable[str], key: str | None
-) -> Call[LicenseChange]:
-    path = f"{_path('v3', account)}/{verb.word}"
-    body = v3.write_request(_request(imeis))
-    return Call("POST", path, lambda response: _read_change(verb, response), body, key)
-
-
-def _path(version: str, account: str) -> str:
+def licenses_path(version: str, account: str) -> str:
     return path_of_account(f"/api/fota/{version}/licenses/", account)
 
 
@@ -52,33 +49,34 @@ def warn_deprecated(method: str) -> None:
     )
 
 
-def _request(imeis: Iterable[str]) -> LicensesAssignedRemovedRequest:
-    return LicensesAssignedRemovedRequest(device_list=list_of_imeis(imeis))
-
-
-def _read_change(verb: Verb, response: Response) -> LicenseChange:
-    answer = v3.read_change(response.body)
-    outcomes = v3.read_outcomes(verb, answer.device_list)
-    return LicenseChange(
-        account=answer.account_name,
-        total=answer.lic_total_count,
-        used=answer.lic_used_count,
-        verdicts=tuple(
-            Verdict(item.device_id, outcome, item.status, item.result_reason or item.reason or "")
-            for item, outcome in zip(answer.device_list, outcomes, strict=True)
-        ),
-        change=_read_sequence(response.headers.get("fotapool-change", "")),
-        replayed=response.headers.get("idempotency-replayed") == "true",
-    )
-
-
-def _read_sequence(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
 def devices_of_page(page: LicenseSummary) -> Iterator[LicensedDevice]:
     for device, moment in zip(page.device_list, v3.read_moments(page), strict=True):
         yield LicensedDevice(device.device_id, moment, device.assignment_time)
+
+
+def account_status(page: LicenseSummary) -> AccountStatus:
+    return AccountStatus(
+        account=page.account_name,
+        total=page.total_license,
+        used=page.assigned_licenses,
+        devices=tuple(devices_of_page(page)),
+        has_more=page.has_more_data,
+    )
+
+
+def subscription_call(account: str) -> Call[Subscription]:
+    def make(told: answers.Subscription) -> Subscription:
+        return Subscription(
+            account=told.account_name or account,
+            purchase_type=told.purchase_type,
+            total=told.license_count,
+            used=told.license_used_count,
+            updated_at=answers.read_time(told.update_time),
+            updated_at_text=told.update_time,
+        )
+
+    path = path_of_account("/api/fota/v3/subscriptions/", account)
+    return making(make, documented_get(path, answers.read_subscription))
 
 
 def cursor_after(page: LicenseSummary | answers.DeviceList) -> str | None:
@@ -87,6 +85,13 @@ def cursor_after(page: LicenseSummary | answers.DeviceList) -> str | None:
         return None
     last = page.last_seen_device_id
     return NO_CURSOR if last is None else str(last)
+
+
+def named_call(account: str, imeis: list[str]) -> Call[answers.DeviceList]:
+    """Asks for up to 1,000 devices by name."""
+    path = path_of_account("/api/fota/v3/devices/", account)
+    body = v3.write_device_names(imeis)
+    return Call("POST", path, reading(answers.read_devices), body, writes=False)
 
 
 def account_devices_of(page: answers.DeviceList) -> Iterator[AccountDevice]:

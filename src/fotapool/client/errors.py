@@ -18,32 +18,22 @@ FotapoolError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from fotapool.client.retry_after import retry_after_s
 from fotapool.model import FotapoolError, Refusal
+from fotapool.wire.answered import Response as Response  # noqa: PLC0414 -- told on from here
 from fotapool.wire.errors import read_error
 
 TEXT_SHOWN_MAX = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer as received. Header names are in lower case."""
-
-    status_code: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as text; what is not UTF-8 is replaced, never raised."""
-        return self.body.decode("utf-8", "replace")
-
-
 class ApiError(FotapoolError):
-    """A call did not bring its result."""
+    """A call did not bring its result.
+
+    `in_doubt` is True where the call was a write that may have been carried out all the same:
+    an answer was lost, and nothing since told what became of it.
+    """
+
+    in_doubt = False
 
 
 class ConnectionFailed(ApiError):
@@ -54,7 +44,7 @@ class ConnectionFailed(ApiError):
         self.sent = sent
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), str(self), self.sent)
+        return _rebuild, (type(self), str(self), self.sent), self.__dict__
 
 
 class TimedOut(ConnectionFailed):
@@ -85,7 +75,7 @@ class AnswerError(ApiError):
     @property
     def request_id(self) -> str | None:
         """The server's id for the request, to quote when asking about it."""
-        return self.response.headers.get("x-request-id")
+        return self.response.request_id
 
     @property
     def retry_after_s(self) -> float | None:

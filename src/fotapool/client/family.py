@@ -7,6 +7,7 @@ Documented operations, so that they work on the vendor's service as well.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Unpack
 
 from fotapool.client.calls import (
     Call,
@@ -16,19 +17,19 @@ from fotapool.client.calls import (
     path_of_account,
     query_of,
 )
+from fotapool.client.change_calls import clear_call, edit_call
 from fotapool.client.documented_calls import (
-    account_device,
     account_devices_of,
     candidates_call,
-    candidates_path,
     cursor_after,
     documented_get,
-    reading,
+    named_call,
+    subscription_call,
 )
+from fotapool.client.options import CallOptions
 from fotapool.client.paging import Listing
 from fotapool.client.results import AccountDevice, CandidateEdit, Page, Subscription
 from fotapool.wire import family_answers as answers
-from fotapool.wire import v3
 
 
 class FamilyOperations:
@@ -37,21 +38,12 @@ class FamilyOperations:
     def __init__(self, performer: Performer) -> None:
         self._performer = performer
 
-    def subscription(self, account: str) -> Subscription:
+    def subscription(self, account: str, **options: Unpack[CallOptions]) -> Subscription:
         """What the account has bought, and how much of it is used. Raises ApiError."""
-        path = path_of_account("/api/fota/v3/subscriptions/", account)
-        told = self._performer.perform(documented_get(path, answers.read_subscription))
-        return Subscription(
-            account=told.account_name or account,
-            purchase_type=told.purchase_type,
-            total=told.license_count,
-            used=told.license_used_count,
-            updated_at=answers.read_time(told.update_time),
-            updated_at_text=told.update_time,
-        )
+        return self._performer.perform(subscription_call(account), **options)
 
     def account_devices(
-        self, account: str, *, protocol: str | None = None
+        self, account: str, *, protocol: str | None = None, **options: Unpack[CallOptions]
     ) -> Listing[AccountDevice]:
         """Every device of the account, page by page as it is asked for. Raises ApiError."""
 
@@ -61,50 +53,52 @@ class FamilyOperations:
             call = documented_get(path + query_of(asked), answers.read_devices)
             return paged(call, account_devices_of, cursor_after)
 
-        return Listing(self._performer, account, call_at)
+        return Listing(self._performer.with_options(**options), account, call_at)
 
-    def named_devices(self, account: str, imeis: Iterable[str]) -> list[AccountDevice]:
+    def named_devices(
+        self, account: str, imeis: Iterable[str], **options: Unpack[CallOptions]
+    ) -> Page[AccountDevice]:
         """Up to 1,000 devices by name; `found` tells which of them the account has.
 
         Raises ApiError.
         """
-        body = v3.write_device_names(list_of_imeis(imeis))
-        path = path_of_account("/api/fota/v3/devices/", account)
-        call = Call("POST", path, reading(answers.read_devices), body, writes=False)
-        told = self._performer.perform(call)
-        return list(map(account_device, told.device_list or ()))
+        call = named_call(account, list_of_imeis(imeis))
+        return self._performer.perform(paged(call, account_devices_of, cursor_after), **options)
 
-    def candidates(self, account: str) -> Listing[str]:
+    def candidates(self, account: str, **options: Unpack[CallOptions]) -> Listing[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
-        return Listing(self._performer, account, lambda cursor: candidates_call(account, cursor))
+        return Listing(
+            self._performer.with_options(**options),
+            account,
+            lambda cursor: candidates_call(account, cursor),
+        )
 
     def replace_candidates(
-        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+        self,
+        account: str,
+        imeis: Iterable[str],
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> CandidateEdit:
         """Make these the candidate list (v2). Raises ApiError."""
-        return self._edit(account, imeis, idempotency_key, append=False)
+        call = edit_call(account, imeis, idempotency_key, append=False)
+        return self._performer.perform(call, **options)
 
     def append_candidates(
-        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+        self,
+        account: str,
+        imeis: Iterable[str],
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> CandidateEdit:
         """Put these at the end of the candidate list (v2). Raises ApiError."""
-        return self._edit(account, imeis, idempotency_key, append=True)
+        call = edit_call(account, imeis, idempotency_key, append=True)
+        return self._performer.perform(call, **options)
 
-    def clear_candidates(self, account: str, *, idempotency_key: str | None = None) -> None:
-        """Empty the candidate list (v2). Raises ApiError."""
-        call = Call(
-            "DELETE",
-            candidates_path(account),
-            lambda _response: None,
-            key=idempotency_key,
-            writes=True,
-        )
-        self._performer.perform(call)
-
-    def _edit(
-        self, account: str, imeis: Iterable[str], key: str | None, *, append: bool
+    def clear_candidates(
+        self, account: str, *, idempotency_key: str | None = None, **options: Unpack[CallOptions]
     ) -> CandidateEdit:
-        body = answers.write_candidates(list_of_imeis(imeis), append=append)
-        call = Call("POST", candidates_path(account), reading(answers.read_candidates), body, key)
-        told = self._performer.perform(call)
-        return CandidateEdit(account, told.count, tuple(told.device_list or ()))
+        """Empty the candidate list (v2). Raises ApiError."""
+        return self._performer.perform(clear_call(account, idempotency_key), **options)

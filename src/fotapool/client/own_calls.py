@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from fotapool.client.calls import Call, path_of_account, query_of
+from fotapool.client.calls import Call, paged, path_of_account, query_of
 from fotapool.client.errors import Response
 from fotapool.client.results import (
     ChangeSummary,
+    ClockHealth,
     DryRun,
     Holding,
     LicensedDevice,
     NamedChange,
+    Page,
+    PoolAccount,
     PoolChange,
     PoolDevice,
     PoolStatus,
+    Refusals,
     Verdict,
 )
 from fotapool.model import Outcome
@@ -24,6 +30,8 @@ from fotapool.wire import pool_answers as answers
 from fotapool.wire.pool_answers import read
 
 T = TypeVar("T")
+VerdictsT = TypeVar("VerdictsT", DryRun, PoolChange)
+PartT = TypeVar("PartT", DryRun, PoolChange, Refusals)
 
 _OUTCOMES = {outcome.word: outcome for outcome in Outcome}
 
@@ -43,8 +51,9 @@ def get_call(account: str, below: str, asked: dict[str, str | None], kind: type[
     )
 
 
-def dry_run_call(account: str, below: str, body: bytes, cursor: str | None) -> Call[answers.DryRun]:
-    return Call(
+def dry_run_call(account: str, below: str, body: bytes, cursor: str | None) -> Call[Page[DryRun]]:
+    """A page of a dry run: its one item is the dry run with some of its verdicts."""
+    call = Call(
         "POST",
         path_below(account, f"dry-run/{below}") + query_of({"cursor": cursor}),
         lambda response: read(response.body, answers.DryRun),
@@ -52,6 +61,39 @@ def dry_run_call(account: str, below: str, body: bytes, cursor: str | None) -> C
         writes=False,
         session=False,
     )
+    return paged(call, lambda told: (dry_run_of(told),), lambda told: told.next)
+
+
+def change_call(account: str, number: int, cursor: str | None) -> Call[Page[PoolChange]]:
+    """A page of a change: its one item is the change with some of its verdicts."""
+    call = get_call(account, f"changes/{number}", {"cursor": cursor}, answers.Change)
+    return paged(call, lambda told: (pool_change(told, replayed=False),), lambda told: told.next)
+
+
+def refusals_call(
+    account: str, asked: dict[str, str | None], cursor: str | None
+) -> Call[Page[Refusals]]:
+    """A page of refusals: its one item is some of their counts."""
+    call = get_call(account, "refusals", {**asked, "cursor": cursor}, answers.Refusals)
+    return paged(call, lambda told: (refusals_of(account, told),), lambda told: told.next)
+
+
+def part_of(page: Page[PartT]) -> PartT:
+    """The one item of a page, with the page's answer."""
+    return replace(page.items[0], response=page.response)
+
+
+def with_every_verdict(parts: Sequence[VerdictsT]) -> VerdictsT:
+    """What the parts of one dry run or change come to: the first, with the verdicts of all."""
+    return replace(parts[0], verdicts=tuple(verdict for part in parts for verdict in part.verdicts))
+
+
+def with_every_count(parts: Sequence[Refusals]) -> Refusals:
+    """The first part, with the counts of all."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for part in parts:
+        counts.update(part.counts)
+    return replace(parts[0], counts=dict(counts))
 
 
 def status_call(account: str, below: str, asked: dict[str, str | None]) -> Call[PoolStatus]:
@@ -80,7 +122,7 @@ def time_text(moment: datetime | None) -> str | None:
 def read_pool_change(response: Response) -> PoolChange:
     change = read(response.body, answers.Change)
     replayed = response.headers.get("idempotency-replayed") == "true"
-    return pool_change(change, verdicts_of(change.items), replayed=replayed)
+    return pool_change(change, replayed=replayed)
 
 
 def dry_run_of(told: answers.DryRun) -> DryRun:
@@ -93,7 +135,36 @@ def dry_run_of(told: answers.DryRun) -> DryRun:
         used=told.used,
         free=told.free,
         overhang=told.overhang,
+        verdicts=verdicts_of(told.items),
     )
+
+
+def account_of(told: answers.Account) -> PoolAccount:
+    return PoolAccount(
+        account=told.account,
+        sequence=told.sequence,
+        purchase_type=told.purchase_type,
+        policy=told.policy,
+        active=told.active,
+        total=told.total,
+        used=told.used,
+        free=told.free,
+        overhang=told.overhang,
+        candidates=told.candidates,
+        subscribed_at=told.subscribed_at,
+        changed_at=told.changed_at,
+    )
+
+
+def refusals_of(account: str, told: answers.Refusals) -> Refusals:
+    counts: Counter[tuple[str, str]] = Counter()
+    for item in told.items:
+        counts[item.verb, item.outcome] += item.count
+    return Refusals(account, counts)
+
+
+def clock_of(told: answers.Clock) -> ClockHealth:
+    return ClockHealth(told.account, told.sequence, told.now, told.changed_at, told.behind_ms)
 
 
 def _read_status(response: Response) -> PoolStatus:
@@ -131,8 +202,8 @@ def holdings_of(page: answers.Holdings) -> Iterator[Holding]:
         yield Holding(named_change(held.since), until)
 
 
-def verdicts_of(items: Iterable[answers.Verdict]) -> list[Verdict]:
-    return [
+def verdicts_of(items: Iterable[answers.Verdict]) -> tuple[Verdict, ...]:
+    return tuple(
         Verdict(
             item.imei,
             _OUTCOMES.get(item.outcome, Outcome.UNRECOGNIZED),
@@ -141,7 +212,7 @@ def verdicts_of(items: Iterable[answers.Verdict]) -> list[Verdict]:
             by=item.by,
         )
         for item in items
-    ]
+    )
 
 
 def named_change(told: answers.Named) -> NamedChange:
@@ -152,12 +223,12 @@ def summary_of(told: answers.Entry) -> ChangeSummary:
     return _entry_of(ChangeSummary, told)
 
 
-def pool_change(told: answers.Change, verdicts: Iterable[Verdict], *, replayed: bool) -> PoolChange:
+def pool_change(told: answers.Change, *, replayed: bool) -> PoolChange:
     return _entry_of(
         PoolChange,
         told,
         account=told.account,
-        verdicts=tuple(verdicts),
+        verdicts=verdicts_of(told.items),
         replayed=replayed,
         has_more=told.next is not None,
         candidates=told.candidates,

@@ -32,6 +32,19 @@ class Listing(Generic[T]):
             for item in page.items:
                 yield item
 
+    def to_list(self, *, limit: int | None = None) -> list[T]:
+        """The items, at most `limit` of them; no page is asked for that is not needed.
+
+        Raises ApiError.
+        """
+        items: list[T] = []
+        if limit is None or limit > 0:
+            for item in self:
+                items.append(item)
+                if len(items) == limit:
+                    break
+        return items
+
     def pages(self, cursor: str | None = None) -> Iterator[Page[T]]:
         """The pages from a cursor on: that of the last page one has dealt with. Raises ApiError."""
         for page in each_page(

@@ -6,24 +6,27 @@ The vendor's service has none of them: there every call raises MissingPath.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Unpack
 from urllib.parse import quote
 
-from fotapool.client.calls import list_of_imeis
+from fotapool.client.calls import Call, list_of_imeis, making
+from fotapool.client.options import CallOptions
 from fotapool.client.own_calls import (
+    change_call,
+    clock_of,
     devices_of,
     get_call,
     holdings_of,
-    pool_change,
     position_of,
+    refusals_call,
     status_call,
     summaries_of,
     time_text,
-    verdicts_of,
+    with_every_count,
+    with_every_verdict,
 )
 from fotapool.client.paging import Listing
 from fotapool.client.results import (
@@ -32,6 +35,7 @@ from fotapool.client.results import (
     DryRun,
     Holding,
     LicensedDevice,
+    Page,
     PoolChange,
     PoolStatus,
     Refusals,
@@ -45,13 +49,13 @@ from fotapool.wire.pool_answers import write_imeis
 class PoolController(SizeOperations):
     """Licenses, the size of the pool, and its past. The bearer token is enough, no session."""
 
-    def status(self, account: str) -> PoolStatus:
+    def status(self, account: str, **options: Unpack[CallOptions]) -> PoolStatus:
         """Totals now, and the first page of licensed devices. Raises ApiError."""
-        return self._performer.perform(status_call(account, "status", {}))
+        return self._performer.perform(status_call(account, "status", {}), **options)
 
-    def devices(self, account: str) -> Listing[LicensedDevice]:
+    def devices(self, account: str, **options: Unpack[CallOptions]) -> Listing[LicensedDevice]:
         """Every licensed device now, page by page as it is asked for. Raises ApiError."""
-        return self._licensed(account, "status", {})
+        return self._licensed(account, "status", {}, options)
 
     def assign(
         self,
@@ -60,13 +64,16 @@ class PoolController(SizeOperations):
         *,
         if_sequence: int | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> PoolChange:
         """Assign a license to each device.
 
         With `if_sequence` only while that is the account's last change; else AnswerError with
         `error_code` PRECONDITION_FAILED, and nothing is done. Raises ApiError.
         """
-        return self._change_devices(account, "assign", imeis, if_sequence, idempotency_key)
+        return self._change_devices(
+            account, "assign", imeis, if_sequence=if_sequence, key=idempotency_key, options=options
+        )
 
     def remove(
         self,
@@ -75,17 +82,24 @@ class PoolController(SizeOperations):
         *,
         if_sequence: int | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> PoolChange:
         """Take the license of each device; `if_sequence` as for `assign`. Raises ApiError."""
-        return self._change_devices(account, "remove", imeis, if_sequence, idempotency_key)
+        return self._change_devices(
+            account, "remove", imeis, if_sequence=if_sequence, key=idempotency_key, options=options
+        )
 
-    def dry_run_assign(self, account: str, imeis: Iterable[str]) -> DryRun:
+    def dry_run_assign(
+        self, account: str, imeis: Iterable[str], **options: Unpack[CallOptions]
+    ) -> DryRun:
         """What `assign` would come to now. Nothing is changed. Raises ApiError."""
-        return self._dry_run(account, "assign", write_imeis(list_of_imeis(imeis)))
+        return self._dry_run(account, "assign", write_imeis(list_of_imeis(imeis)), options)
 
-    def dry_run_remove(self, account: str, imeis: Iterable[str]) -> DryRun:
+    def dry_run_remove(
+        self, account: str, imeis: Iterable[str], **options: Unpack[CallOptions]
+    ) -> DryRun:
         """What `remove` would come to now. Nothing is changed. Raises ApiError."""
-        return self._dry_run(account, "remove", write_imeis(list_of_imeis(imeis)))
+        return self._dry_run(account, "remove", write_imeis(list_of_imeis(imeis)), options)
 
     def changes(
         self,
@@ -98,6 +112,7 @@ class PoolController(SizeOperations):
         imei: str | None = None,
         outcome: Outcome | None = None,
         order: Literal["newest", "oldest"] = "newest",
+        **options: Unpack[CallOptions],
     ) -> Listing[ChangeSummary]:
         """The account's changes that fit, page by page as they are asked for.
 
@@ -113,39 +128,55 @@ class PoolController(SizeOperations):
             "outcome": None if outcome is None else outcome.word,
             "order": order,
         }
-        return self._listing(account, "changes", asked, answers.Entries, summaries_of)
+        return self._listing(
+            account, "changes", asked, answers.Entries, summaries_of, options=options
+        )
 
-    def change(self, account: str, number: int) -> PoolChange:
+    def change(self, account: str, number: int, **options: Unpack[CallOptions]) -> PoolChange:
         """One change, with every verdict of it. Raises ApiError."""
-        pages = [
-            pool_change(page, verdicts_of(page.items), replayed=False)
-            for page in self._pages(account, f"changes/{number}", {}, answers.Change)
-        ]
-        verdicts = tuple(verdict for page in pages for verdict in page.verdicts)
-        return replace(pages[0], verdicts=verdicts, has_more=False)
 
-    def device_history(self, account: str, imei: str) -> Listing[Holding]:
+        def call_at(cursor: str | None) -> Call[Page[PoolChange]]:
+            return change_call(account, number, cursor)
+
+        parts = self._parts(account, call_at, options)
+        return replace(with_every_verdict(parts), has_more=False)
+
+    def device_history(
+        self, account: str, imei: str, **options: Unpack[CallOptions]
+    ) -> Listing[Holding]:
         """When a device held a license, by which changes and whom, the earliest first.
 
         Raises ApiError.
         """
         path = f"devices/{quote(imei, safe='')}/history"
-        return self._listing(account, path, {}, answers.Holdings, holdings_of)
+        return self._listing(account, path, {}, answers.Holdings, holdings_of, options=options)
 
     def as_of(
-        self, account: str, *, sequence: int | None = None, at: datetime | None = None
+        self,
+        account: str,
+        *,
+        sequence: int | None = None,
+        at: datetime | None = None,
+        **options: Unpack[CallOptions],
     ) -> PoolStatus:
         """Totals and the first page of licensed devices as they stood at a sequence or moment.
 
         Give one of the two; the answer names the sequence. Raises ApiError.
         """
-        return self._performer.perform(status_call(account, "as-of", position_of(sequence, at)))
+        return self._performer.perform(
+            status_call(account, "as-of", position_of(sequence, at)), **options
+        )
 
     def devices_as_of(
-        self, account: str, *, sequence: int | None = None, at: datetime | None = None
+        self,
+        account: str,
+        *,
+        sequence: int | None = None,
+        at: datetime | None = None,
+        **options: Unpack[CallOptions],
     ) -> Listing[LicensedDevice]:
         """Every device that was licensed at a sequence or moment. Raises ApiError."""
-        return self._licensed(account, "as-of", position_of(sequence, at))
+        return self._licensed(account, "as-of", position_of(sequence, at), options)
 
     def refusals(
         self,
@@ -154,24 +185,25 @@ class PoolController(SizeOperations):
         since: datetime | None = None,
         until: datetime | None = None,
         verb: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> Refusals:
         """How many devices were refused from `since` to before `until`, and why.
 
         Raises ApiError.
         """
         asked = {"since": time_text(since), "until": time_text(until), "verb": verb}
-        counts: Counter[tuple[str, str]] = Counter()
-        for page in self._pages(account, "refusals", asked, answers.Refusals):
-            for item in page.items:
-                counts[item.verb, item.outcome] += item.count
-        return Refusals(account, dict(counts))
 
-    def clock(self, account: str) -> ClockHealth:
+        def call_at(cursor: str | None) -> Call[Page[Refusals]]:
+            return refusals_call(account, asked, cursor)
+
+        return with_every_count(self._parts(account, call_at, options))
+
+    def clock(self, account: str, **options: Unpack[CallOptions]) -> ClockHealth:
         """Whether the server's clock is behind the account's own time. Raises ApiError."""
-        told = self._performer.perform(get_call(account, "clock", {}, answers.Clock))
-        return ClockHealth(told.account, told.sequence, told.now, told.changed_at, told.behind_ms)
+        call = get_call(account, "clock", {}, answers.Clock)
+        return self._performer.perform(making(clock_of, call), **options)
 
     def _licensed(
-        self, account: str, path: str, asked: dict[str, str | None]
+        self, account: str, path: str, asked: dict[str, str | None], options: CallOptions
     ) -> Listing[LicensedDevice]:
-        return self._listing(account, path, asked, answers.Status, devices_of)
+        return self._listing(account, path, asked, answers.Status, devices_of, options=options)

@@ -1,30 +1,42 @@
-"""What the plain verbs return: totals, verdicts, licensed devices."""
+"""What the plain verbs return: totals, verdicts, licensed devices.
+
+What a call returns is `WithResponse`: `response` is the answer it was read from.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from fotapool.model import Outcome
+from fotapool.wire.answered import Answered, WithResponse
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(Answered, Generic[T]):
     """A part of a list. `cursor` tells where the next one begins; None where this is the last."""
 
     items: tuple[T, ...]
     cursor: str | None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of one item. `status` and `reason` are the server's own words.
 
-    `by` is the later change that altered the device, where an undo came too late.
+    `by` is the later change that altered the device, where an undo came too late. A `reconciled`
+    verdict is no answer, so that its words are empty: an answer was lost, and the device was found
+    as asked, by this request or by an earlier one.
     """
 
     imei: str
@@ -32,6 +44,7 @@ class Verdict:
     status: str
     reason: str
     by: int | None = None
+    reconciled: bool = False
 
     @property
     def ok(self) -> bool | None:
@@ -40,12 +53,13 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class LicenseChange:
+class LicenseChange(Answered):
     """The answer to an assign or remove: the account's totals after it, a verdict per item.
 
     `change` is its number in the account's ledger, None from a server that keeps none;
     `replayed` tells that the request had been carried out before, under the same idempotency
-    key, and that this is its answer of then.
+    key, and that this is its answer of then. `reconciled` tells that an answer was lost on the way,
+    that what the devices hold was read, and only what was missing then sent.
     """
 
     account: str
@@ -54,6 +68,7 @@ class LicenseChange:
     verdicts: tuple[Verdict, ...]
     change: int | None = None
     replayed: bool = False
+    reconciled: bool = False
 
     @property
     def free(self) -> int:
@@ -83,7 +98,7 @@ class LicensedDevice:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountStatus:
+class AccountStatus(Answered):
     """An account's totals, and the first page of its licensed devices.
 
     `total` is None where a server does not print it.
@@ -101,7 +116,7 @@ class AccountStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(Answered):
     """What an account has bought. A member is None where the server does not print it.
 
     `purchase_type` is the server's own word, such as `TS-HFOTA-MRC`; `updated_at` is in UTC, and
@@ -135,12 +150,13 @@ class AccountDevice:
 
 
 @dataclass(frozen=True, slots=True)
-class CandidateEdit:
-    """The candidate list after an edit: its length, and its beginning."""
+class CandidateEdit(Answered):
+    """The candidate list after an edit: its length, and its beginning; `reconciled` as above."""
 
     account: str
     count: int | None
     imeis: tuple[str, ...]
+    reconciled: bool = False
 
 
 # --- of our own operations ---------------------------------------------------------------------
@@ -158,7 +174,10 @@ class PoolCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSummary(PoolCounts):
-    """One change of a ledger: who did what when, how many devices got which verdict."""
+    """One change of a ledger: who did what when, how many devices got which verdict.
+
+    `request_id` is that of the request which made it.
+    """
 
     change: int
     at: datetime
@@ -171,11 +190,12 @@ class ChangeSummary(PoolCounts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolChange(ChangeSummary):
+class PoolChange(ChangeSummary, WithResponse):
     """One change: a verdict per item. `replayed` as for `LicenseChange`.
 
     `has_more` tells that these are the first verdicts of more. `candidates` is the length of the
-    candidate list, after a change of it.
+    candidate list, after a change of it. `request_id` is that of the request which made the change;
+    that of the one which asked for it is `response.request_id`.
     """
 
     account: str
@@ -191,7 +211,7 @@ class PoolChange(ChangeSummary):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DryRun(PoolCounts):
+class DryRun(PoolCounts, Answered):
     """What a write would come to while `sequence` is the account's last change."""
 
     account: str
@@ -207,7 +227,7 @@ class DryRun(PoolCounts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolStatus(PoolCounts):
+class PoolStatus(PoolCounts, Answered):
     """An account's counts, and the first page of its licensed devices.
 
     `sequence` is the change that it stands at; `at` that change's time where the past was asked.
@@ -221,7 +241,7 @@ class PoolStatus(PoolCounts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolAccount(PoolCounts):
+class PoolAccount(PoolCounts, Answered):
     """What an account is: how it pays, which devices it takes, how long its candidate list is.
 
     `subscribed_at` is when the number of licenses or the purchase type was last set.
@@ -269,7 +289,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusals:
+class Refusals(Answered):
     """How many devices were refused, by verb and outcome."""
 
     account: str
@@ -281,7 +301,7 @@ class Refusals:
 
 
 @dataclass(frozen=True, slots=True)
-class ClockHealth:
+class ClockHealth(Answered):
     """A server's clock against an account's own time. Behind it, the last time repeats."""
 
     account: str

@@ -4,22 +4,16 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Self, TypeVar
+from math import inf
+from typing import Self, TypeVar, Unpack
 
 from fotapool.client.attempts import (
     KEYS_KEPT_HEADER,
-    MAX_RETRIES,
-    PRODUCTION,
-    RETRY_BUDGET_S,
-    TIMEOUT_S,
-    Options,
+    Course,
     Shown,
     bare_request,
-    changed,
     keyed,
     login_call,
-    may_retry,
-    pause_s,
     read_answer,
     request_of,
     token_call,
@@ -29,6 +23,16 @@ from fotapool.client.credentials import Credentials, given
 from fotapool.client.devices import DevicesController, UpgradesController
 from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, error_of
 from fotapool.client.licenses import LicensesController
+from fotapool.client.options import (
+    MAX_RETRIES,
+    PRODUCTION,
+    RETRY_BUDGET_S,
+    TIMEOUT_S,
+    CallOptions,
+    Options,
+    changed,
+    check_names,
+)
 from fotapool.client.pool import PoolController
 from fotapool.client.tokens import Tokens
 from fotapool.client.transport import DefaultTransport, HttpRequest, Transport, clock_s, pause
@@ -53,12 +57,16 @@ class Client:
 
     Each of the two tokens is renewed once per call when it is refused. Reads are tried again,
     up to `max_retries` times, after a broken connection, after 429, 502, 503 and 504, and after a
-    good answer that cannot be read; no attempt begins later than `retry_budget_s` after the first.
-    Before it the client waits as long as the server asks (Retry-After in seconds, as a date, or
-    retry-after-ms), at most a minute, else a random time of up to 0.5, 1, 2 … 8 seconds. Every
-    write carries an idempotency key, the same for each of its attempts; a server that has shown
-    to keep keys is asked again like that too. Any other only where it did not take the write: no
-    connection, 429, or 503 with Retry-After.
+    good answer that cannot be read; no attempt begins later than `retry_budget_s` after the first,
+    and none ends later than `deadline_s` after it. Before another the client waits as long as the
+    server asks (Retry-After in seconds, as a date, or retry-after-ms), at most a minute, all of
+    its calls together after a 429; else a random time of up to 0.5, 1, 2 … 8 seconds.
+
+    Every write carries an idempotency key, the same for each of its attempts; a server that has
+    shown to keep keys is asked again like that too. Any other only where it did not take the
+    write: no connection, 429, or 503 with Retry-After. Where the answer to an assign or remove is
+    lost it is asked what the devices hold now, and gets what is missing alone: the result is
+    `reconciled`. An error of a write tells by `in_doubt` whether it may have been done.
 
     `before_request` and `after_request` are called around each request, those for tokens and
     further attempts too; the latter with the answer, or the ConnectionFailed in place of one. With
@@ -79,6 +87,7 @@ class Client:
         access_token: str | None = None,
         session_token: str | None = None,
         timeout_s: float = TIMEOUT_S,
+        deadline_s: float = inf,
         max_retries: int = MAX_RETRIES,
         retry_budget_s: float = RETRY_BUDGET_S,
         before_request: BeforeRequest | None = None,
@@ -96,12 +105,9 @@ class Client:
         self._transport = transport if transport is not None else DefaultTransport()
         self._tokens = Tokens(self._credentials, fetch_token=self._fetch_token, log_in=self._log_in)
         self._shown = Shown()
-        self._become(
-            Options(
-                given("base_url", base_url) or PRODUCTION, timeout_s, max_retries, retry_budget_s
-            ),
-            Watch(before_request, after_request),
-        )
+        origin = given("base_url", base_url) or PRODUCTION
+        options = Options(origin, timeout_s, deadline_s, max_retries, retry_budget_s)
+        self._become(options, Watch(before_request, after_request))
         listen()
 
     def _become(self, options: Options, watch: Watch) -> None:
@@ -121,85 +127,118 @@ class Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._options.origin!r})"
 
-    def with_options(
-        self,
-        *,
-        timeout_s: float | None = None,
-        max_retries: int | None = None,
-        retry_budget_s: float | None = None,
-        before_request: BeforeRequest | None = None,
-        after_request: AfterRequest | None = None,
-    ) -> Self:
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
         """This client with other options, over the same connections and tokens.
 
         What is not given stays as it is; calls for tokens stay those of this client. To
         close one is to close both. Raises ConfigurationError for a time or number that is none.
         """
+        if not options:
+            return self
+        check_names(options)
         other = copy(self)
-        options = {
-            "timeout_s": timeout_s,
-            "max_retries": max_retries,
-            "retry_budget_s": retry_budget_s,
-        }
-        hooks = {"before_request": before_request, "after_request": after_request}
         # One's own kind: no other's secret is looked into.
-        other._become(changed(self._options, options), changed(self._watch, hooks))  # noqa: SLF001
+        other._become(changed(self._options, options), changed(self._watch, options))  # noqa: SLF001
         return other
 
     def close(self) -> None:
         """Let go of connections. The client can go on being used, and opens new ones."""
         self._transport.close()
 
-    def perform(self, call: Call[T]) -> T:
+    def perform(self, call: Call[T], **options: Unpack[CallOptions]) -> T:
         """Carry a call. Raises ApiError, and ConfigurationError before any request."""
-        renewed: set[str] = set()
-        call = keyed(call)
-        until_s = clock_s(self._transport) + self._options.retry_budget_s
-        for attempt in range(self._options.max_retries):
+        if options:
+            return self.with_options(**options).perform(call)
+        call, course = keyed(call), Course(self._options, self._now_s())
+        while True:
             try:
-                return self._attempt(call, renewed)
+                return self._attempt(call, course)
             except ApiError as failure:
-                left_s = until_s - clock_s(self._transport)
-                wait_s = pause_s(failure, attempt, left_s)
-                if wait_s is None or not may_retry(call, failure, keyed=self._shown.keeps_keys):
+                keeps_keys = self._shown.keeps_keys
+                step = course.after(call, failure, self._now_s(), keeps_keys=keeps_keys)
+                if step is None:
                     raise
-            pause(self._transport, wait_s)
-        return self._attempt(call, renewed)
+                lost = failure
+            if step.wait_s > 0:
+                pause(self._transport, step.wait_s)
+            if step.settle:
+                call = self._settled(call, lost, course)
 
-    def _attempt(self, call: Call[T], renewed: set[str]) -> T:
+    def _settled(self, call: Call[T], lost: ApiError, course: Course) -> Call[T]:
+        """The call that brings what is missing of one whose answer was lost.
+
+        Raises the loss where what became of it cannot be read.
+        """
+        left_s = course.left_s(self._now_s())
+        if call.settle is None or left_s <= 0:
+            raise lost
+        steps, reader = call.settle(), self.with_options(deadline_s=left_s)
+        try:
+            question = next(steps)
+            while True:
+                question = steps.send(reader.perform(question))
+        except StopIteration as end:
+            missing: Call[T] = end.value
+        except ApiError as failure:
+            raise lost from failure
+        if self._shown.keeps_keys:
+            return call
+        course.in_doubt = False
+        return missing
+
+    def _attempt(self, call: Call[T], course: Course) -> T:
         """Send a call, and again with a new token where one is refused and was not yet renewed."""
         while True:
+            course.sent = False
+            self._leave_alone(course)
             tokens = self._tokens.get(session=call.session)
             request = request_of(self._options.origin, call, tokens)
+            timeout_s = course.timeout_s(self._now_s())
+            course.sent = True
             try:
-                return read_answer(call, self._send(request))
+                return read_answer(call, self._send(request, timeout_s))
             except AnswerError as error:
                 which = self._credentials.refused(error)
-                if which is None or which in renewed:
+                if which is None or which in course.renewed:
                     raise
-            renewed.add(which)
+            course.sent = False
+            course.renewed.add(which)
             self._tokens.renew(which, tokens[which])
 
-    def _send(self, request: HttpRequest) -> Response:
+    def _leave_alone(self, course: Course) -> None:
+        """Wait while the server has asked for it, whichever call it was that it asked."""
+        now_s = self._now_s()
+        wait_s = self._shown.quiet_s(now_s, course.wait_left_s(now_s))
+        if wait_s > 0:
+            pause(self._transport, wait_s)
+
+    def _send(self, request: HttpRequest, timeout_s: float) -> Response:
         """One request, one answer. Raises ApiError for no answer and for one outside 2xx."""
         self._watch.sending(request)
-        began_s = clock_s(self._transport)
+        began_s = self._now_s()
         try:
-            response = self._transport.send(request, self._options.timeout_s)
+            response = self._transport.send(request, timeout_s)
         except ConnectionFailed as failure:
-            self._watch.came(request, failure, clock_s(self._transport) - began_s)
+            self._watch.came(request, failure, self._now_s() - began_s)
             raise
-        self._watch.came(request, response, clock_s(self._transport) - began_s)
+        self._watch.came(request, response, self._now_s() - began_s)
         if KEYS_KEPT_HEADER in response.headers:
             self._shown.keeps_keys = True
         if not 200 <= response.status_code < 300:
-            raise error_of(response)
+            error = error_of(response)
+            self._shown.take(error, self._now_s())
+            raise error
         return response
 
+    def _now_s(self) -> float:
+        return clock_s(self._transport)
+
     def _fetch_token(self) -> TokenAnswer:
-        call = token_call(self._credentials)
-        return read_answer(call, self._send(bare_request(self._options.origin, call)))
+        return self._carry(token_call(self._credentials))
 
     def _log_in(self, bearer: str) -> str:
-        call = login_call(self._credentials, bearer)
-        return read_answer(call, self._send(bare_request(self._options.origin, call)))
+        return self._carry(login_call(self._credentials, bearer))
+
+    def _carry(self, call: Call[T]) -> T:
+        request = bare_request(self._options.origin, call)
+        return read_answer(call, self._send(request, self._options.timeout_s))

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Unpack
 
+from fotapool.client.calls import making
+from fotapool.client.options import CallOptions
 from fotapool.client.own import OwnOperations
-from fotapool.client.own_calls import get_call
+from fotapool.client.own_calls import account_of, get_call
 from fotapool.client.paging import Listing
 from fotapool.client.results import DryRun, PoolAccount, PoolChange
 from fotapool.wire import pool_answers as answers
@@ -16,23 +19,10 @@ from fotapool.wire.pool_answers import write_member, write_nothing
 class SizeOperations(OwnOperations):
     """How many licenses, who loses one first, and taking changes back."""
 
-    def account(self, account: str) -> PoolAccount:
+    def account(self, account: str, **options: Unpack[CallOptions]) -> PoolAccount:
         """What an account is, and how it stands. Raises ApiError."""
-        told = self._performer.perform(get_call(account, "", {}, answers.Account))
-        return PoolAccount(
-            account=told.account,
-            sequence=told.sequence,
-            purchase_type=told.purchase_type,
-            policy=told.policy,
-            active=told.active,
-            total=told.total,
-            used=told.used,
-            free=told.free,
-            overhang=told.overhang,
-            candidates=told.candidates,
-            subscribed_at=told.subscribed_at,
-            changed_at=told.changed_at,
-        )
+        call = get_call(account, "", {}, answers.Account)
+        return self._performer.perform(making(account_of, call), **options)
 
     def resize(
         self,
@@ -41,6 +31,7 @@ class SizeOperations(OwnOperations):
         *,
         if_sequence: int | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> PoolChange:
         """Set the number of licenses (role admin). The verdicts name who loses one, and why.
 
@@ -48,15 +39,17 @@ class SizeOperations(OwnOperations):
         Conflict where the account has moved on from `if_sequence`, or pays per event.
         """
         body = write_member("total", total)
-        return self._change(account, "resize", body, if_sequence, idempotency_key)
+        return self._change(
+            account, "resize", body, if_sequence=if_sequence, key=idempotency_key, options=options
+        )
 
-    def dry_run_resize(self, account: str, total: int) -> DryRun:
+    def dry_run_resize(self, account: str, total: int, **options: Unpack[CallOptions]) -> DryRun:
         """Who would lose a license, all of them. Nothing is changed. Raises ApiError.
 
         Of very many each 1,000 is a request, and each as costly as the first; should the account
         move on between two, Conflict is raised with PRECONDITION_FAILED.
         """
-        return self._dry_run(account, "resize", write_member("total", total))
+        return self._dry_run(account, "resize", write_member("total", total), options)
 
     def undo(
         self,
@@ -65,6 +58,7 @@ class SizeOperations(OwnOperations):
         *,
         if_sequence: int | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> PoolChange:
         """Take back what still stands of an assign, remove, resize or undo.
 
@@ -72,13 +66,15 @@ class SizeOperations(OwnOperations):
         `resize`. Raises ApiError; Conflict where the change cannot be undone, or no longer.
         """
         body = write_member("change", change)
-        return self._change(account, "undo", body, if_sequence, idempotency_key)
+        return self._change(
+            account, "undo", body, if_sequence=if_sequence, key=idempotency_key, options=options
+        )
 
-    def dry_run_undo(self, account: str, change: int) -> DryRun:
+    def dry_run_undo(self, account: str, change: int, **options: Unpack[CallOptions]) -> DryRun:
         """What `undo` would come to now. Nothing is changed. Raises ApiError."""
-        return self._dry_run(account, "undo", write_member("change", change))
+        return self._dry_run(account, "undo", write_member("change", change), options)
 
-    def candidates(self, account: str) -> Listing[str]:
+    def candidates(self, account: str, **options: Unpack[CallOptions]) -> Listing[str]:
         """Who loses a license first when the pool shrinks, in order. Raises ApiError."""
         return self._listing(
             account,
@@ -86,23 +82,42 @@ class SizeOperations(OwnOperations):
             {},
             answers.Candidates,
             lambda page: (item.imei for item in page.items),
+            options=options,
         )
 
     def replace_candidates(
-        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+        self,
+        account: str,
+        imeis: Iterable[str],
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> PoolChange:
         """Make these the candidate list. `candidates` of the answer is its length.
 
         Raises ApiError.
         """
-        return self._change_devices(account, "candidates/replace", imeis, None, idempotency_key)
+        return self._change_devices(
+            account, "candidates/replace", imeis, key=idempotency_key, options=options
+        )
 
     def append_candidates(
-        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+        self,
+        account: str,
+        imeis: Iterable[str],
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> PoolChange:
         """Put these at the end of the candidate list. Raises ApiError."""
-        return self._change_devices(account, "candidates/append", imeis, None, idempotency_key)
+        return self._change_devices(
+            account, "candidates/append", imeis, key=idempotency_key, options=options
+        )
 
-    def clear_candidates(self, account: str, *, idempotency_key: str | None = None) -> PoolChange:
+    def clear_candidates(
+        self, account: str, *, idempotency_key: str | None = None, **options: Unpack[CallOptions]
+    ) -> PoolChange:
         """Empty the candidate list. Raises ApiError."""
-        return self._change(account, "candidates/clear", write_nothing(), None, idempotency_key)
+        return self._change(
+            account, "candidates/clear", write_nothing(), key=idempotency_key, options=options
+        )

@@ -8,6 +8,7 @@ FotapoolError
 ├── AlreadyExists              ... or is there already
 ├── CheckpointInvalid          a checkpoint is none, or not signed by the key that was named
 ├── FleetFileError             a fleet file cannot be read at all
+├── NotJson                    an answer whose body was asked for as JSON is none
 ├── StoreError                 the store could not: nothing was done (but for the first)
 │   ├── OutcomeUnknown         ... or nobody knows whether it could
 │   ├── StoreBusy              ... because another process held it, or the queue is full
@@ -116,6 +117,10 @@ class CheckpointInvalid(FotapoolError):
 
 class FleetFileError(FotapoolError):
     """A fleet file cannot be read at all; the message says where and what to do."""
+
+
+class NotJson(FotapoolError, ValueError):
+    """The body of an answer was asked for as JSON, and is none."""
 
 
 class StoreError(FotapoolError):

@@ -4,6 +4,6 @@ What a file here has published is frozen by golden bodies in tests/wire; it may 
 never change one.
 """
 
-from fotapool.wire._json import UNREADABLE
+from fotapool.wire.answered import UNREADABLE
 
 __all__ = ["UNREADABLE"]

@@ -20,6 +20,7 @@ from fotapool.model import (
     Verb,
     imei_text,
 )
+from fotapool.wire.answered import UNREADABLE
 from fotapool.wire.documented import LicenseSummary, LicenseSummaryDevice
 
 Words = Mapping[Outcome, tuple[str, str]]
@@ -47,8 +48,6 @@ REMOVE_REASONS: Reasons = {
 
 encode = msgspec.json.Encoder().encode
 
-UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-"""What reading bytes as JSON raises: one nested deep enough exhausts the stack, not the grammar."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _texts = msgspec.json.Decoder(list[str])

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from fotapool.model import Checkpoint, CheckpointInvalid
-from fotapool.wire._json import UNREADABLE, encode, rfc3339
+from fotapool.wire._json import encode, rfc3339
+from fotapool.wire.answered import UNREADABLE
 
 FORMAT = 1
 

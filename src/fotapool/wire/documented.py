@@ -1,14 +1,17 @@
 """The models of the documented SDK: requests to fill in, results that do not change.
 
 Names are those of docs/reference/licenses.md. A result has every documented field: an absent
-optional is None, an absent list empty, and zero stays zero.
+optional is None, an absent list empty, and zero stays zero. It keeps its answer, `response`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
+
+from fotapool.wire.answered import Answered
 
 
 class LicenseIMEI(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -31,7 +34,8 @@ class LicenseSummaryDevice(msgspec.Struct, frozen=True, rename="camel"):
     assignment_time: str | None = None
 
 
-class LicenseSummary(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseSummary(Answered):
     """One page of an account's licensed devices with the account's totals."""
 
     account_name: str
@@ -56,13 +60,16 @@ class DeviceResult(msgspec.Struct, frozen=True, rename="camel"):
     result_reason: str | None = None
 
 
-class LicenseResponse(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseResponse(Answered):
     """The answer to a v2 assign or remove: totals after it, a verdict for each item."""
 
     account_name: str
     lic_total_count: int
     lic_used_count: int
     device_list: tuple[DeviceResult, ...] = ()
+    reconciled: bool = False
+    """An answer was lost on the way: what was done already was read, and only the rest sent."""
 
 
 class DeviceResult1(msgspec.Struct, frozen=True):
@@ -77,7 +84,8 @@ class DeviceResult1(msgspec.Struct, frozen=True):
     next_attempt_time: datetime | str | None = None
 
 
-class LicenseResponse1(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseResponse1(Answered):
     """The answer to a v3 assign or remove. `lic_count` is printed with two meanings; trust
     `lic_total_count`, which falls back to it where a server prints only that."""
 
@@ -86,3 +94,5 @@ class LicenseResponse1(msgspec.Struct, frozen=True, kw_only=True):
     lic_total_count: int
     lic_used_count: int
     device_list: tuple[DeviceResult1, ...] = ()
+    reconciled: bool = False
+    """An answer was lost on the way: what was done already was read, and only the rest sent."""

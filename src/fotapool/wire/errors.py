@@ -11,7 +11,8 @@ from types import MappingProxyType
 import msgspec
 
 from fotapool.model import Refusal
-from fotapool.wire._json import UNREADABLE, encode
+from fotapool.wire._json import encode
+from fotapool.wire.answered import UNREADABLE
 
 
 class Shape(Enum):

@@ -20,13 +20,13 @@ from fotapool.model import (
     imei_text,
 )
 from fotapool.wire._json import (
-    UNREADABLE,
     encode,
     find_field,
     go_style,
     read_device_list,
     rfc3339,
 )
+from fotapool.wire.answered import UNREADABLE
 
 INDEX_DIGITS_MAX = 18
 

@@ -18,7 +18,8 @@ from fotapool.model import (
     Subscription,
     imei_text,
 )
-from fotapool.wire._json import UNREADABLE, encode, read_fields, rfc3339
+from fotapool.wire._json import encode, read_fields, rfc3339
+from fotapool.wire.answered import UNREADABLE
 from fotapool.wire.pool_v1 import (
     VERDICTS_LISTED_MAX,
     dry_run_head,

@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from fotapool.model import Cursor, Refusal, Refused, parse_imei
-from fotapool.wire._json import UNREADABLE, encode, parse_time
+from fotapool.wire._json import encode, parse_time
+from fotapool.wire.answered import UNREADABLE
 
 T = TypeVar("T")
 

@@ -21,7 +21,8 @@ from fotapool.model import (
     Verb,
     imei_text,
 )
-from fotapool.wire._json import UNREADABLE, encode, find_field, read_device_list, read_fields
+from fotapool.wire._json import encode, find_field, read_device_list, read_fields
+from fotapool.wire.answered import UNREADABLE
 from fotapool.wire.family import account_name_of, check_account
 
 _text = msgspec.json.Decoder(str | None)

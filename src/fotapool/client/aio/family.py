@@ -6,6 +6,7 @@ Documented operations, so that they work on the vendor's service as well.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Unpack
 
 from fotapool.client.aio.paging import AsyncListing
 from fotapool.client.calls import (
@@ -16,18 +17,18 @@ from fotapool.client.calls import (
     path_of_account,
     query_of,
 )
+from fotapool.client.change_calls import clear_call, edit_call
 from fotapool.client.documented_calls import (
-    account_device,
     account_devices_of,
     candidates_call,
-    candidates_path,
     cursor_after,
     documented_get,
-    reading,
+    named_call,
+    subscription_call,
 )
+from fotapool.client.options import CallOptions
 from fotapool.client.results import AccountDevice, CandidateEdit, Page, Subscription
 from fotapool.wire import family_answers as answers
-from fotapool.wire import v3
 
 
 class AsyncFamilyOperations:
@@ -36,21 +37,12 @@ class AsyncFamilyOperations:
     def __init__(self, performer: AsyncPerformer) -> None:
         self._performer = performer
 
-    async def subscription(self, account: str) -> Subscription:
+    async def subscription(self, account: str, **options: Unpack[CallOptions]) -> Subscription:
         """What the account has bought, and how much of it is used. Raises ApiError."""
-        path = path_of_account("/api/fota/v3/subscriptions/", account)
-        told = await self._performer.perform(documented_get(path, answers.read_subscription))
-        return Subscription(
-            account=told.account_name or account,
-            purchase_type=told.purchase_type,
-            total=told.license_count,
-            used=told.license_used_count,
-            updated_at=answers.read_time(told.update_time),
-            updated_at_text=told.update_time,
-        )
+        return await self._performer.perform(subscription_call(account), **options)
 
     def account_devices(
-        self, account: str, *, protocol: str | None = None
+        self, account: str, *, protocol: str | None = None, **options: Unpack[CallOptions]
     ) -> AsyncListing[AccountDevice]:
         """Every device of the account, page by page as it is asked for. Raises ApiError."""
 
@@ -60,52 +52,54 @@ class AsyncFamilyOperations:
             call = documented_get(path + query_of(asked), answers.read_devices)
             return paged(call, account_devices_of, cursor_after)
 
-        return AsyncListing(self._performer, account, call_at)
+        return AsyncListing(self._performer.with_options(**options), account, call_at)
 
-    async def named_devices(self, account: str, imeis: Iterable[str]) -> list[AccountDevice]:
+    async def named_devices(
+        self, account: str, imeis: Iterable[str], **options: Unpack[CallOptions]
+    ) -> Page[AccountDevice]:
         """Up to 1,000 devices by name; `found` tells which of them the account has.
 
         Raises ApiError.
         """
-        body = v3.write_device_names(list_of_imeis(imeis))
-        path = path_of_account("/api/fota/v3/devices/", account)
-        call = Call("POST", path, reading(answers.read_devices), body, writes=False)
-        told = await self._performer.perform(call)
-        return list(map(account_device, told.device_list or ()))
+        call = named_call(account, list_of_imeis(imeis))
+        return await self._performer.perform(
+            paged(call, account_devices_of, cursor_after), **options
+        )
 
-    def candidates(self, account: str) -> AsyncListing[str]:
+    def candidates(self, account: str, **options: Unpack[CallOptions]) -> AsyncListing[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
         return AsyncListing(
-            self._performer, account, lambda cursor: candidates_call(account, cursor)
+            self._performer.with_options(**options),
+            account,
+            lambda cursor: candidates_call(account, cursor),
         )
 
     async def replace_candidates(
-        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+        self,
+        account: str,
+        imeis: Iterable[str],
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> CandidateEdit:
         """Make these the candidate list (v2). Raises ApiError."""
-        return await self._edit(account, imeis, idempotency_key, append=False)
+        call = edit_call(account, imeis, idempotency_key, append=False)
+        return await self._performer.perform(call, **options)
 
     async def append_candidates(
-        self, account: str, imeis: Iterable[str], *, idempotency_key: str | None = None
+        self,
+        account: str,
+        imeis: Iterable[str],
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> CandidateEdit:
         """Put these at the end of the candidate list (v2). Raises ApiError."""
-        return await self._edit(account, imeis, idempotency_key, append=True)
+        call = edit_call(account, imeis, idempotency_key, append=True)
+        return await self._performer.perform(call, **options)
 
-    async def clear_candidates(self, account: str, *, idempotency_key: str | None = None) -> None:
-        """Empty the candidate list (v2). Raises ApiError."""
-        call = Call(
-            "DELETE",
-            candidates_path(account),
-            lambda _response: None,
-            key=idempotency_key,
-            writes=True,
-        )
-        await self._performer.perform(call)
-
-    async def _edit(
-        self, account: str, imeis: Iterable[str], key: str | None, *, append: bool
+    async def clear_candidates(
+        self, account: str, *, idempotency_key: str | None = None, **options: Unpack[CallOptions]
     ) -> CandidateEdit:
-        body = answers.write_candidates(list_of_imeis(imeis), append=append)
-        call = Call("POST", candidates_path(account), reading(answers.read_candidates), body, key)
-        told = await self._performer.perform(call)
-        return CandidateEdit(account, told.count, tuple(told.device_list or ()))
+        """Empty the candidate list (v2). Raises ApiError."""
+        return await self._performer.perform(clear_call(account, idempotency_key), **options)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from fotapool.client.aio.paging import AsyncListing, each_page
 from fotapool.client.calls import AsyncPerformer, Call, list_of_imeis, paged
+from fotapool.client.options import CallOptions
 from fotapool.client.own_calls import (
+    PartT,
     dry_run_call,
-    dry_run_of,
     get_call,
+    part_of,
     path_below,
     read_pool_change,
-    verdicts_of,
+    with_every_verdict,
 )
 from fotapool.client.results import DryRun, Page, PoolChange
 from fotapool.wire import pool_answers as answers
@@ -44,14 +45,25 @@ class AsyncOwnOperations:
         account: str,
         below: str,
         imeis: Iterable[str],
-        if_sequence: int | None,
+        *,
+        if_sequence: int | None = None,
         key: str | None,
+        options: CallOptions,
     ) -> PoolChange:
         body = write_imeis(list_of_imeis(imeis))
-        return await self._change(account, below, body, if_sequence, key)
+        return await self._change(
+            account, below, body, if_sequence=if_sequence, key=key, options=options
+        )
 
     async def _change(
-        self, account: str, below: str, body: bytes, if_sequence: int | None, key: str | None
+        self,
+        account: str,
+        below: str,
+        body: bytes,
+        *,
+        if_sequence: int | None = None,
+        key: str | None,
+        options: CallOptions,
     ) -> PoolChange:
         condition = () if if_sequence is None else (("If-Match", f'"{if_sequence}"'),)
         call = Call(
@@ -63,20 +75,15 @@ class AsyncOwnOperations:
             headers=condition,
             session=False,
         )
-        return await self._performer.perform(call)
+        return await self._performer.perform(call, **options)
 
-    async def _dry_run(self, account: str, below: str, body: bytes) -> DryRun:
+    async def _dry_run(self, account: str, below: str, body: bytes, options: CallOptions) -> DryRun:
         """What a write would come to, with the verdicts of every page."""
 
-        def call_at(cursor: str | None) -> Call[answers.DryRun]:
+        def call_at(cursor: str | None) -> Call[Page[DryRun]]:
             return dry_run_call(account, below, body, cursor)
 
-        pages = [
-            (dry_run_of(page), verdicts_of(page.items))
-            async for page in each_page(self._performer, account, call_at, lambda page: page.next)
-        ]
-        verdicts = tuple(verdict for _, page in pages for verdict in page)
-        return replace(pages[0][0], verdicts=verdicts)
+        return with_every_verdict(await self._parts(account, call_at, options))
 
     def _listing(
         self,
@@ -85,20 +92,20 @@ class AsyncOwnOperations:
         asked: dict[str, str | None],
         kind: type[PageT],
         items_of: Callable[[PageT], Iterable[T]],
+        *,
+        options: CallOptions,
     ) -> AsyncListing[T]:
         def call_at(cursor: str | None) -> Call[Page[T]]:
             call = get_call(account, path, {**asked, "cursor": cursor}, kind)
             return paged(call, items_of, lambda page: page.next)
 
-        return AsyncListing(self._performer, path, call_at)
+        return AsyncListing(self._performer.with_options(**options), path, call_at)
 
-    async def _pages(
-        self, account: str, path: str, asked: dict[str, str | None], kind: type[PageT]
-    ) -> AsyncIterator[PageT]:
-        """Every page of a list, each asked for when the one before is used up."""
-
-        def call_at(cursor: str | None) -> Call[PageT]:
-            return get_call(account, path, {**asked, "cursor": cursor}, kind)
-
-        async for page in each_page(self._performer, path, call_at, lambda page: page.next):
-            yield page
+    async def _parts(
+        self, name: str, call_at: Callable[[str | None], Call[Page[PartT]]], options: CallOptions
+    ) -> list[PartT]:
+        """Every part of what comes in several pages; two of them may well be the same."""
+        pages = each_page(
+            self._performer.with_options(**options), name, call_at, lambda page: page.cursor
+        )
+        return [part_of(page) async for page in pages]

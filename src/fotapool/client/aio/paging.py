@@ -30,6 +30,19 @@ class AsyncListing(Generic[T]):
             for item in page.items:
                 yield item
 
+    async def to_list(self, *, limit: int | None = None) -> list[T]:
+        """The items, at most `limit` of them; no page is asked for that is not needed.
+
+        Raises ApiError.
+        """
+        items: list[T] = []
+        if limit is None or limit > 0:
+            async for item in self:
+                items.append(item)
+                if len(items) == limit:
+                    break
+        return items
+
     async def pages(self, cursor: str | None = None) -> AsyncIterator[Page[T]]:
         """The pages from a cursor on: that of the last page one has dealt with. Raises ApiError."""
         async for page in each_page(

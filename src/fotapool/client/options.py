@@ -1,0 +1,83 @@
+"""Where a client sends its calls and how patient it is: for all of them, or for one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypedDict, TypeVar
+
+from fotapool.client.watching import AfterRequest, BeforeRequest
+from fotapool.model import ConfigurationError
+
+T = TypeVar("T")
+
+PRODUCTION = "https://thingspace.verizon.com"
+TIMEOUT_S = 30.0
+MAX_RETRIES = 2
+RETRY_BUDGET_S = 120.0
+
+
+class CallOptions(TypedDict, total=False):
+    """What one call, or a client of `with_options`, has otherwise than its client.
+
+    What is not given, or None, stays as it is (docs/reference/client.md).
+    """
+
+    timeout_s: float | None
+    deadline_s: float | None
+    max_retries: int | None
+    retry_budget_s: float | None
+    before_request: BeforeRequest | None
+    after_request: AfterRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where a client sends its calls, how long it waits, how often and how long it tries again.
+
+    Raises ConfigurationError for what makes no sense.
+    """
+
+    base_url: str
+    timeout_s: float = TIMEOUT_S
+    deadline_s: float = math.inf
+    max_retries: int = MAX_RETRIES
+    retry_budget_s: float = RETRY_BUDGET_S
+
+    def __post_init__(self) -> None:
+        for name in ("timeout_s", "deadline_s"):
+            if not (value := getattr(self, name)) > 0:
+                raise ConfigurationError(f"{name} {value}: use a number of seconds above 0")
+        for name in ("max_retries", "retry_budget_s"):
+            if not (value := getattr(self, name)) >= 0:
+                raise ConfigurationError(f"{name} {value}: use a number from 0")
+        scheme, _, rest = self.origin.partition("://")
+        if scheme not in ("http", "https") or not rest or "?" in rest or "#" in rest:
+            raise ConfigurationError(
+                f"base_url {self.base_url!r}: use an origin such as {PRODUCTION}"
+            )
+
+    @property
+    def origin(self) -> str:
+        return self.base_url.rstrip("/").removesuffix("/api").rstrip("/")
+
+
+def changed(before: T, given: Mapping[str, object]) -> T:
+    """A dataclass with those of these values that are its own and are given."""
+    told = {name: given[name] for name in _names(before) if given.get(name) is not None}
+    return replace(before, **told)  # type: ignore[type-var]
+
+
+def check_names(given: Mapping[str, object]) -> None:
+    """Raises TypeError for options that there are not: a checker sees them, Python alone not."""
+    if unknown := given.keys() - CallOptions.__annotations__.keys():
+        raise TypeError(
+            f"no option of a call: {', '.join(sorted(unknown))}. There are "
+            f"{', '.join(CallOptions.__annotations__)}"
+        )
+
+
+def _names(value: object) -> tuple[str, ...]:
+    names: tuple[str, ...] = type(value).__match_args__  # type: ignore[attr-defined]
+    return names
