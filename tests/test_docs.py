@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import os
@@ -21,7 +22,15 @@ import click
 import msgspec
 import pytest
 
-from fotapool import Client, ErrorException
+from fotapool import (
+    Client,
+    DevicesController,
+    ErrorException,
+    LicensesController,
+    Listing,
+    PoolController,
+    UpgradesController,
+)
 from fotapool.api.routes import POOL, ROUTES
 from fotapool.auth import FAILED_LOGINS_MAX, LOCK_MS, SESSION_IDLE_MS, TOKEN_LIFE_MS
 from fotapool.bulk import RowProblem
@@ -138,8 +147,47 @@ def test_the_clients_arguments_are_as_listed() -> None:
 
 
 def test_the_tests_of_the_page_on_the_client(tmp_path: Path) -> None:
-    for program in blocks("docs/reference/client.md", "python"):
-        assert pytest_of(program, tmp_path) == 1
+    assert pytest_of(tmp_path, *blocks("docs/reference/client.md", "python")) == 2
+
+
+VERBS = "docs/reference/verbs.md"
+CONTROLLERS = {
+    "licenses": LicensesController,
+    "pool": PoolController,
+    "devices": DevicesController,
+    "upgrades": UpgradesController,
+}
+
+
+def test_the_examples_of_the_verbs(tmp_path: Path) -> None:
+    programs = blocks(VERBS, "python")
+    examples = sum(program.count("\ndef test_") for program in programs)
+
+    assert pytest_of(tmp_path, *programs) == examples
+
+
+def test_every_verb_has_an_example() -> None:
+    """And every verb of an example is one; so do the methods of a client and a list."""
+    shown: set[str] = set()
+    for program in blocks(VERBS, "python"):
+        for node in ast.walk(ast.parse(program)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                shown.add(ast.unparse(node.func))
+    verbs = {
+        f"client.{name}.{verb}"
+        for name, controller in CONTROLLERS.items()
+        for verb in public_methods(controller)
+    }
+
+    assert {call for call in shown if call.startswith("client.") and call.count(".") == 2} == verbs
+    assert {f"client.{method}" for method in public_methods(Client) - {"perform"}} <= shown
+    assert {f"listing.{method}" for method in public_methods(Listing)} <= shown
+
+
+def public_methods(kind: type) -> set[str]:
+    return {
+        name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")
+    }
 
 
 def test_the_command_table_is_the_commands() -> None:
@@ -385,7 +433,7 @@ def test_the_testing_door_and_the_official_sdk_recipe(tmp_path: Path) -> None:
     emulate = next(block for block in blocks("README.md", "sh") if "emulate" in block)
     (recipe,) = blocks("docs/how-to/official-sdk.md", "python")
     assert len(first_test.split("\n\n")[1].splitlines()) <= 5
-    assert pytest_of(first_test, tmp_path) == 1
+    assert pytest_of(tmp_path, first_test) == 1
     with running(["bash", "-c", "exec " + emulate], tmp_path, "/_emulator/") as said:
         variables = exports(said)
         assert set(variables) == {
@@ -397,13 +445,14 @@ def test_the_testing_door_and_the_official_sdk_recipe(tmp_path: Path) -> None:
     assert done.stdout == "1 LicenseAssignSuccess\n"
 
 
-def pytest_of(program: str, folder: Path) -> int:
+def pytest_of(folder: Path, *programs: str) -> int:
     """Run a page's tests as a user would; how many passed."""
-    (folder / "test_page.py").write_text(program)
+    for at, program in enumerate(programs):
+        (folder / f"test_page_{at}.py").write_text(program)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
     # The official SDK's own import warns.
     lenient = ["-W", "ignore::DeprecationWarning", "-W", "ignore::SyntaxWarning"]
-    done = run([*command, *(lenient if "verizon" in program else [])], folder)
+    done = run([*command, *(lenient if "verizon" in "".join(programs) else [])], folder)
     return int(re.findall(r"^(\d+) passed in", done.stdout, re.MULTILINE)[0])
 
 
@@ -411,7 +460,7 @@ TESTING = "docs/how-to/test-your-code.md"
 
 
 def test_the_tests_of_the_testing_page(tmp_path: Path) -> None:
-    passed = [pytest_of(program, tmp_path) for program in blocks(TESTING, "python")]
+    passed = [pytest_of(tmp_path, program) for program in blocks(TESTING, "python")]
 
     assert passed == [2, 1, 1, 1, 1]
 
@@ -439,7 +488,7 @@ def test_the_page_on_coroutines(tmp_path: Path) -> None:
         "  990003425730600",
     ], done.stderr
     assert done.stderr == ""
-    assert pytest_of(tests, tmp_path) == 1
+    assert pytest_of(tmp_path, tests) == 1
 
 
 def test_the_scenario_of_the_testing_page(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ official SDK does."""
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +25,7 @@ from fotapool.client import Urllib3Transport
 from fotapool.ledger.verify import verify
 from fotapool.testing import FAULTS, Account, Emulator, Fault, Faults, Live, Scenario
 from fotapool.testing.faults import ConnectionCut
+from official import imeis_of, official_client
 
 Arm = Callable[[Faults], Any]
 
@@ -504,29 +504,10 @@ def test_waiting_costs_no_time(fota: Emulator) -> None:
 
 
 class Official:
-    """The vendor's Python SDK, unmodified but for its host table."""
+    """The vendor's Python SDK, asked in our tests' words."""
 
     def __init__(self, live: Live, timeout_s: float = 60) -> None:
-        live.repoint_official_sdk()
-        from verizon.http.auth.thingspace_oauth import ThingspaceOauthCredentials
-        from verizon.http.auth.vz_m2m_token import VZM2mTokenCredentials
-        from verizon.models.log_in_request import LogInRequest
-        from verizon.models.v3_license_imei import V3LicenseIMEI
-        from verizon.verizon_client import VerizonClient
-
-        login = live.login
-        oauth = ThingspaceOauthCredentials(
-            oauth_client_id=login.client_id, oauth_client_secret=login.client_secret
-        )
-        body = LogInRequest(username=login.username, password=login.password)
-        sessions = VerizonClient(thingspace_oauth_credentials=oauth).session_management
-        session = sessions.start_connectivity_management_session(body=body).body.session_token
-        self._list = V3LicenseIMEI
-        self._client = VerizonClient(
-            timeout=timeout_s,
-            thingspace_oauth_credentials=oauth,
-            vz_m2m_token_credentials=VZM2mTokenCredentials(vz_m2m_token=session),
-        )
+        self._client = official_client(live, timeout=timeout_s)
         self._client.software_management_licenses_v3.get_account_licenses_status(ACCOUNT)
         live.requests.clear()
 
@@ -540,7 +521,7 @@ class Official:
             asked = getattr(
                 licenses, f"{verb}_licenses_{'to' if verb == 'assign' else 'from'}_devices"
             )
-            body = asked(ACCOUNT, self._list(device_list=imeis)).body
+            body = asked(ACCOUNT, imeis_of(*imeis)).body
             reasons = [getattr(item, "result_reason", "absent") for item in body.device_list]
             return ", ".join(reasons)
         except Exception as error:  # noqa: BLE001 -- whatever it raises is what is shown
@@ -582,9 +563,7 @@ OFFICIAL: list[tuple[Arm, str, str, int]] = [
 def test_the_official_sdk(
     fota_live: Live, arm: Arm, call: str, expected: str, requests: int
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        official = Official(fota_live, timeout_s=2 if "Timeout" in expected else 60)
+    official = Official(fota_live, timeout_s=2 if "Timeout" in expected else 60)
     arm(fota_live.faults)
 
     assert official.outcome_of(call) == expected
