@@ -58,12 +58,12 @@ class AnswerError(ApiError):
     condition behind them where this version knows it.
     """
 
-    reason = "Unexpected error"
+    reason: str = "Unexpected error"
 
     def __init__(self, response: Response, reason: str | None = None) -> None:
         super().__init__(response, reason)
         self.response = response
-        self.response_code = response.status_code
+        self.response_code: int = response.status_code
         self.reason = reason or type(self).reason
         self.error_code: str | None
         self.error_message: str | None

@@ -131,10 +131,10 @@ class Client:
     def _become(self, options: Options, watch: Watch) -> None:
         self._options = options
         self._watch = watch
-        self.licenses = LicensesController(self)
-        self.pool = PoolController(self)
-        self.devices = DevicesController(self)
-        self.upgrades = UpgradesController(self)
+        self.licenses: LicensesController = LicensesController(self)
+        self.pool: PoolController = PoolController(self)
+        self.devices: DevicesController = DevicesController(self)
+        self.upgrades: UpgradesController = UpgradesController(self)
 
     def __enter__(self) -> Self:
         return self

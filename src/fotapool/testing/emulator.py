@@ -16,7 +16,7 @@ from fotapool.testing.clock import EmulatorClock
 from fotapool.testing.desk import Desk
 from fotapool.testing.journal import Journal
 from fotapool.testing.scenario import START, Login, Scenario
-from fotapool.testing.transport import InProcessTransport
+from fotapool.testing.transport import Exchange, InProcessTransport
 
 if TYPE_CHECKING:
     from fotapool.client.aio import AsyncClient
@@ -42,20 +42,20 @@ class Emulator:
         speed: float = 0.0,
         url: str = IN_MEMORY,
     ) -> None:
-        self.scenario = scenario or Scenario()
-        self.clock = EmulatorClock(self._start(speed), speed=speed)
+        self.scenario: Scenario = scenario or Scenario()
+        self.clock: EmulatorClock = EmulatorClock(self._start(speed), speed=speed)
         self._speed = speed
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self.strict = strict
-        self.books = Books(self.scenario, self.clock, url=url)
+        self.books: Books = Books(self.scenario, self.clock, url=url)
         # A database of earlier goes on from where it was.
         self.clock.advance(seconds=max(0, self.books.changed_at_ms - self.clock()) / 1000)
-        self.requests = Journal(self.scenario, self.books.store)
+        self.requests: Journal = Journal(self.scenario, self.books.store)
         self._snapshots: dict[str, _Snapshot] = {}
         self._desk = Desk(self.books, self.clock, self.faults, self.requests, strict=strict)
-        self.exchange = self._desk.exchange
+        self.exchange: Exchange = self._desk.exchange
         """What comes back for a method, path, query, headers and body, and how it travels."""
-        self.generation = 0
+        self.generation: int = 0
         """Counts resets; what an answer still waits for ends with its generation."""
 
     def __enter__(self) -> Self:

@@ -125,10 +125,10 @@ class AsyncClient:
     def _become(self, options: Options, watch: Watch) -> None:
         self._options = options
         self._watch = watch
-        self.licenses = AsyncLicensesController(self)
-        self.pool = AsyncPoolController(self)
-        self.devices = AsyncDevicesController(self)
-        self.upgrades = AsyncUpgradesController(self)
+        self.licenses: AsyncLicensesController = AsyncLicensesController(self)
+        self.pool: AsyncPoolController = AsyncPoolController(self)
+        self.devices: AsyncDevicesController = AsyncDevicesController(self)
+        self.upgrades: AsyncUpgradesController = AsyncUpgradesController(self)
 
     async def __aenter__(self) -> Self:
         return self
