@@ -25,7 +25,7 @@ class Call(Generic[T]):
     """What to send, and how to read the answer. `read` raises msgspec.DecodeError.
 
     Whatever `writes` carries an idempotency key; `key` is the caller's own. Our own operations
-    need no `session`.
+    need no `session`. What is told in a `secret` answer, no error may show.
     """
 
     method: str
@@ -36,6 +36,7 @@ class Call(Generic[T]):
     headers: tuple[tuple[str, str], ...] = ()
     session: bool = True
     writes: bool | None = None
+    secret: bool = False
 
     def __post_init__(self) -> None:
         if self.key is not None and not _KEY.fullmatch(self.key):
@@ -75,6 +76,7 @@ def making(make: Callable[[S], T], call: Call[S]) -> Call[T]:
         headers=call.headers,
         session=call.session,
         writes=call.writes,
+        secret=call.secret,
     )
 
 

@@ -27,7 +27,8 @@ from fotapool.client.attempts import (
 from fotapool.client.calls import Call
 from fotapool.client.credentials import Credentials, given
 from fotapool.client.devices import DevicesController, UpgradesController
-from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, error_of
+from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response
+from fotapool.client.errors_by_code import error_of
 from fotapool.client.licenses import LicensesController
 from fotapool.client.pool import PoolController
 from fotapool.client.tokens import Tokens

@@ -30,7 +30,8 @@ from fotapool.client.attempts import (
 )
 from fotapool.client.calls import Call
 from fotapool.client.credentials import Credentials, given
-from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, error_of
+from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response
+from fotapool.client.errors_by_code import error_of
 from fotapool.client.transport import HttpRequest, clock_s
 from fotapool.client.watching import AfterRequest, BeforeRequest, Watch, listen
 from fotapool.wire.login import TokenAnswer
