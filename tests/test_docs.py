@@ -147,7 +147,7 @@ def test_the_clients_arguments_are_as_listed() -> None:
 
 
 def test_the_tests_of_the_page_on_the_client(tmp_path: Path) -> None:
-    assert pytest_of(tmp_path, *blocks("docs/reference/client.md", "python")) == 2
+    assert pytest_of(tmp_path, *blocks("docs/reference/client.md", "python")) == 6
 
 
 VERBS = "docs/reference/verbs.md"

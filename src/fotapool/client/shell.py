@@ -22,7 +22,8 @@ from fotapool.client.calls import Call
 from fotapool.client.certificates import FilePath
 from fotapool.client.credentials import Credentials, given
 from fotapool.client.devices import DevicesController, UpgradesController
-from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, error_of
+from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response
+from fotapool.client.errors_by_code import error_of
 from fotapool.client.licenses import LicensesController
 from fotapool.client.network import CONNECTIONS_MAX, Network
 from fotapool.client.options import (
