@@ -256,7 +256,7 @@ def test_each_error(
             came: object = ours.licenses.assign(account, [A])
         except FotapoolError as failure:
             came = failure
-    assert type(came).__name__ == expected
+    assert expected in [base.__name__ for base in type(came).__mro__]
 
 
 def test_every_error_of_the_page_was_raised() -> None:
@@ -358,12 +358,12 @@ SAME: list[tuple[str, tuple[Any, ...], Callable[[Any], object], Callable[[Client
     (V2 + "create_list_of_licenses_to_remove", (v2_list(*MORE),),        its_list,     lambda c: edited(c.licenses.replace_candidates(ACCOUNT, MORE))),
     (V2 + "create_list_of_licenses_to_remove", (v2_list(*MORE, mtype="append"),), its_list, lambda c: edited(c.licenses.append_candidates(ACCOUNT, MORE))),
     (V2 + "list_licenses_to_remove",           (),                       lambda it: it.device_list, lambda c: list(c.licenses.candidates(ACCOUNT))),
-    (V2 + "delete_list_of_licenses_to_remove", (),                       lambda it: (), lambda c: c.licenses.clear_candidates(ACCOUNT).imeis),
+    (V2 + "delete_list_of_licenses_to_remove", (),                       lambda it: it.success, lambda c: c.licenses.clear_candidates(ACCOUNT).count == 0),
     (V1 + "assign_licenses_to_devices",        (v1_devices(*LIST),),     changed_by_v1,  lambda c: changed(c.licenses.assign(ACCOUNT, LIST))),
     (V1 + "remove_licenses_from_devices",      (v1_devices(*LIST),),     changed_by_v1,  lambda c: changed(c.licenses.remove(ACCOUNT, LIST))),
     (V1 + "create_list_of_licenses_to_remove", (v1_list(*MORE),),        its_list,     lambda c: edited(c.licenses.replace_candidates(ACCOUNT, MORE))),
     (V1 + "list_licenses_to_remove",           ("0",),                   lambda it: it.device_list, lambda c: list(c.licenses.candidates(ACCOUNT))),
-    (V1 + "delete_list_of_licenses_to_remove", (),                       lambda it: (), lambda c: c.licenses.clear_candidates(ACCOUNT).imeis),
+    (V1 + "delete_list_of_licenses_to_remove", (),                       lambda it: it.success, lambda c: c.licenses.clear_candidates(ACCOUNT).count == 0),
     (S1 + "get_account_license_status",        ("0",),                   page, licensed),
     (S1 + "get_account_subscription_status",   (),                       subscribed,     bought),
     (S2 + "get_account_subscription_status",   (),                       subscribed,     bought),

@@ -301,6 +301,13 @@ def test_a_write_that_is_sent_twice(fota: Emulator, fota_live: Live, ours: Clien
     assert change.replayed
     assert [verdict.outcome for verdict in change.verdicts] == [Outcome.REMOVED]
 
+    ours.licenses.assign(ACCOUNT, [B])
+    fota.faults.keys_ignored()
+    fota.faults.answer_lost(operation="remove")
+    change = fota.new_client().licenses.remove(ACCOUNT, [B])
+    assert change.reconciled
+    assert [verdict.outcome for verdict in change.verdicts] == [Outcome.REMOVED]
+
 
 @defect("Retry-After is read in one form of three")
 def test_retry_after(

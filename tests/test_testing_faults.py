@@ -1,5 +1,7 @@
-"""Every fault: on the wire, through both doors; what our client makes of it today; what the
-official SDK does."""
+"""Every fault: on the wire, through both doors, and what the official SDK makes of it.
+
+What our own clients make of it is in test_client_faults.py.
+"""
 
 from __future__ import annotations
 
@@ -355,6 +357,23 @@ def test_token_and_login_calls_are_left_alone_unless_named(fota: Emulator) -> No
     assert [entry.operation for entry in fota.requests] == ["token", "login", "login", "login"]
 
 
+def outcome_of(client: Client, call: str) -> str:
+    """What a call comes to: outcomes or a count, or the error."""
+    verb, *imeis = call.split()
+    try:
+        if verb == "devices":
+            found = [device.imei for device in client.licenses.devices(ACCOUNT)]
+            return f"{len(found)} devices, {len(set(found))} different"
+        if verb == "status":
+            status = client.licenses.status(ACCOUNT)
+            return f"{status.used} of {status.total}"
+        change = getattr(client.licenses, verb)(ACCOUNT, imeis)
+        words = " ".join(verdict.outcome.word for verdict in change.verdicts)
+        return words + (" replayed" if change.replayed else "")
+    except ApiError as error:
+        return f"{type(error).__name__} {str(error)[:26].strip()}".strip()
+
+
 @pytest.mark.fota(scenario=PAGES)
 @pytest.mark.parametrize(
     ("arm", "call", "expected"),
@@ -402,94 +421,6 @@ def test_a_fault_that_makes_no_sense_is_told(arm: Arm, said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         arm(Faults())
     assert said in str(caught.value)
-
-
-# --- what our client does today ----------------------------------------------------------------
-
-
-def outcome_of(client: Client, call: str) -> str:
-    """What a call comes to: outcomes or a count, or the error."""
-    verb, *imeis = call.split()
-    try:
-        if verb == "devices":
-            found = [device.imei for device in client.licenses.devices(ACCOUNT)]
-            return f"{len(found)} devices, {len(set(found))} different"
-        if verb == "status":
-            status = client.licenses.status(ACCOUNT)
-            return f"{status.used} of {status.total}"
-        change = getattr(client.licenses, verb)(ACCOUNT, imeis)
-        words = " ".join(verdict.outcome.word for verdict in change.verdicts)
-        return words + (" replayed" if change.replayed else "")
-    except ApiError as error:
-        return f"{type(error).__name__} {str(error)[:26].strip()}".strip()
-
-
-# armed                                                         called          comes to                                    requests
-OUR_CLIENT: list[tuple[Arm, str, str, int]] = [
-    (lambda f: f.pool_exhausted(after=1),                       f"assign {C} {D}", "assigned no_free_license",              1),
-    (lambda f: f.devices_refused([D]),                          f"assign {C} {D}", "assigned unknown_device",               1),
-    (lambda f: f.devices_refused([A], reason="Internal error."), f"remove {A} {B}", "unrecognized removed",                 1),
-    (lambda f: f.session_expired(),                             "status",       "2 of 10",                                  3),
-    (lambda f: f.token_revoked(),                               f"assign {C}",  "assigned",                                 3),
-    (lambda f: f.keys_ignored(),                                f"assign {C}",  "assigned",                                 1),
-    (lambda f: f.page_shuffled(),                               "status",       "2 of 10",                                  1),
-    (lambda f: f.spelling("older"),                             "status",       "2 of 10",                                  1),
-    (lambda f: f.spelling("newer"),                             f"assign {C}",  "assigned",                                 1),
-    (lambda f: f.time_style("rfc3339"),                         "devices",      "2 devices, 2 different",                   1),
-    (lambda f: f.members_missing(),                             "status",       "2 of None",                                1),
-    (lambda f: f.json_malformed(),                              f"assign {C}",  "assigned replayed",                        2),
-    (lambda f: f.answer_lost(),                                 f"assign {C}",  "assigned replayed",                        2),
-    (lambda f: f.answer_delayed(60),                            f"assign {C}",  "assigned replayed",                        2),
-    (lambda f: f.answer_delayed(20),                            f"assign {C}",  "assigned",                                 1),
-    (lambda f: f.connection_cut(),                              f"assign {C}",  "assigned",                                 2),
-    (lambda f: f.connection_cut("within"),                      f"assign {C}",  "assigned replayed",                        2),
-    (lambda f: f.slow_drip(20),                                 "status",       "2 of 10",                                  1),
-    (lambda f: f.slow_drip(90),                                 "status",       "2 of 10",                                  2),
-    (lambda f: f.slow_drip(90),                                 f"assign {C}",  "assigned replayed",                        2),
-    (lambda f: f.too_many_requests(),                           f"assign {C}",  "assigned",                                 2),
-    (lambda f: f.too_many_requests(times=3),                    f"assign {C}",  "TooManyRequests 429 Too many requests: TOO", 3),
-    (lambda f: f.unavailable(),                                 f"assign {C}",  "assigned",                                 2),
-    (lambda f: f.html_page(),                                   "status",       "2 of 10",                                  2),
-    (lambda f: f.html_page(times=None),                         "status",       "ServerError 502 Server error: <html> <",   3),
-    (lambda f: f.html_page(400),                                "status",       "ErrorException 400 Unexpected error: <htm", 1),
-    (lambda f: f.html_page(200),                                "status",       "2 of 10",                                  2),
-    (lambda f: f.html_page(200, times=None),                    "status",       "UnexpectedAnswer 200 Unreadable answer (JSO", 3),
-]  # fmt: skip
-
-
-@pytest.mark.usefixtures("colour")
-@pytest.mark.fota(scenario=SMALL)
-@pytest.mark.parametrize(
-    ("arm", "call", "expected", "requests"),
-    OUR_CLIENT,
-    ids=[f"{word_of(arm)}-{at}" for at, (arm, *_) in enumerate(OUR_CLIENT)],
-)
-def test_our_client(fota: Emulator, arm: Arm, call: str, expected: str, requests: int) -> None:
-    client = fota.client
-    client.licenses.status(ACCOUNT)  # both tokens, and that the server keeps keys
-    fota.requests.clear()
-    arm(fota.faults)
-
-    assert outcome_of(client, call) == expected
-    assert len(fota.requests) == requests
-
-
-@pytest.mark.usefixtures("colour")
-@pytest.mark.fota(scenario=PAGES)
-@pytest.mark.parametrize(
-    ("arm", "expected"),
-    [
-        (lambda f: f.session_expired(skip=1), "2500 devices, 2500 different"),
-        (lambda f: f.token_revoked(skip=2), "2500 devices, 2500 different"),
-        (lambda f: f.page_shuffled(times=None), "2500 devices, 2500 different"),
-        (lambda f: f.page_repeated(), "2500 devices, 2500 different"),
-        (lambda f: f.page_repeated(times=2), "ApiError the pages of 0000123456-00"),
-    ],
-)
-def test_our_client_on_many_pages(fota: Emulator, arm: Arm, expected: str) -> None:
-    arm(fota.faults)
-
-    assert outcome_of(fota.client, "devices") == expected
 
 
 def test_waiting_costs_no_time(fota: Emulator) -> None:
@@ -579,10 +510,7 @@ def test_the_official_sdk_has_no_paging_that_a_page_could_break(fota_live: Live)
     assert official.outcome_of("status") == "2500 of 3000"
 
 
-def test_every_fault_is_shown_with_both_clients() -> None:
-    everywhere = {
-        "ours": {word_of(arm) for arm, *_ in OUR_CLIENT} | {"page_repeated"},
-        "official": {word_of(arm) for arm, *_ in OFFICIAL} | {"page_repeated"},
-    }
-    for shown in everywhere.values():
-        assert shown == {fault.word() for fault in FAULTS}
+def test_every_fault_is_shown_with_the_official_sdk() -> None:
+    """Our clients' reactions are in test_client_faults.py."""
+    shown = {word_of(arm) for arm, *_ in OFFICIAL} | {"page_repeated"}
+    assert shown == {fault.word() for fault in FAULTS}
