@@ -114,12 +114,12 @@ def decoding(rounds: int, count: int) -> Iterator[Row]:
 def calling(rounds: int, count: int, origin: str) -> Iterator[Row]:
     theirs = partial(official.status, official.client_of(origin), ACCOUNT)
     with Client(base_url=origin, access_token="b", session_token="s") as client:
-        for name, verb in (
-            ("status call of 1000: official / ours", documented(client)),
-            ("... every moment read too", client.licenses.status),
+        for name, verb, bar, aim in (
+            ("status call of 1000: official / ours", documented(client), 8, 14),
+            ("... every moment read too", client.licenses.status, 6, 10),
         ):
             sides = partial(verb, ACCOUNT), theirs
-            yield beside_official(name, sides, rounds=rounds, count=count, bar=8, aim=14)
+            yield beside_official(name, sides, rounds=rounds, count=count, bar=bar, aim=aim)
 
 
 def documented(client: Client) -> Callable[[str], object]:
