@@ -283,7 +283,9 @@ def test_what_goes_wrong_has_a_name(
 @BOTH
 def test_an_outcome_that_nobody_knows_has_a_name() -> None:
     told = {"errorCode": "OUTCOME_UNKNOWN", "errorMessage": "?"}
-    client = Client(access_token="b", session_token="s", transport=Script(answer(503, told)), max_retries=0)
+    client = Client(
+        access_token="b", session_token="s", transport=Script(answer(503, told)), max_retries=0
+    )
 
     with pytest.raises(OutcomeUnknown):
         client.licenses.assign("a", [A])

@@ -6,7 +6,7 @@ What its devices hold is read, and what is not as was asked is sent: nothing els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -58,6 +58,7 @@ class _Form(Generic[T, ItemT]):
 
     send: Callable[[list[str]], Call[T]]
     items_of: Callable[[T], Sequence[ItemT]]
+    name_of: Callable[[ItemT], str]
     done: Callable[[str], ItemT]
     was_done: Callable[[ItemT], bool]
     joined: Callable[[T, tuple[ItemT, ...]], T]
@@ -77,6 +78,7 @@ def plain_change_call(
     form = _Form(
         send,
         items_of=lambda change: change.verdicts,
+        name_of=lambda verdict: verdict.imei,
         done=lambda imei: Verdict(imei, _DONE[verb], "", "", reconciled=True),
         was_done=lambda verdict: verdict.outcome is _WAS_DONE[verb],
         joined=lambda change, items: replace(change, verdicts=items, reconciled=True),
@@ -99,6 +101,7 @@ def v3_change_call(
     form = _Form(
         send,
         items_of=lambda answer: answer.device_list,
+        name_of=lambda item: item.device_id,
         done=lambda imei: DeviceResult1(imei, status),
         was_done=lambda _item: False,
         joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
@@ -121,6 +124,7 @@ def v2_change_call(account: str, verb: Verb, request: LicenseIMEI) -> Call[Licen
     form = _Form(
         send,
         items_of=lambda answer: answer.device_list,
+        name_of=lambda item: item.device_id,
         done=lambda imei: DeviceResult(imei, status),
         was_done=lambda _item: False,
         joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
@@ -188,19 +192,20 @@ def _steps(account: str, verb: Verb, imeis: list[str], form: _Form[T, Any]) -> S
     missing = [imei for imei, done in zip(imeis, is_done, strict=True) if not done]
     call = form.send(missing) if missing else _totals_call(account, form)
 
-    def item_of(at: int, answered: Iterator[Any]) -> Any:
+    def item_of(at: int, answered: dict[str, list[Any]]) -> Any:
         if is_done[at]:
             return form.done(imeis[at])
-        item = next(answered)
+        if not answered.get(imeis[at]):
+            raise msgspec.ValidationError(f"no verdict for {imeis[at]}")
+        item = answered[imeis[at]].pop(0)
         # It was not as asked when it was read, and was when this came: the first request was slow.
         late = first[at] and held.get(imeis[at]) is (not wanted) and form.was_done(item)
         return form.done(imeis[at]) if late else item
 
     def whole(answer: T) -> T:
-        items = form.items_of(answer)
-        if len(items) != len(missing):
-            raise msgspec.ValidationError(f"{len(items)} verdicts for {len(missing)} devices")
-        answered = iter(items)
+        answered: dict[str, list[Any]] = {}
+        for item in form.items_of(answer):
+            answered.setdefault(form.name_of(item), []).append(item)
         return form.joined(answer, tuple(item_of(at, answered) for at in range(len(imeis))))
 
     return structs.replace(making(whole, call), settle=partial(_steps, account, verb, imeis, form))

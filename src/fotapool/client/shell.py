@@ -249,10 +249,13 @@ class Client:
         if KEYS_KEPT_HEADER in response.headers:
             self._shown.keeps_keys = True
         if not 200 <= response.status_code < 300:
-            error = error_of(response)
-            self._shown.take(error, self._now_s())
-            raise error
+            raise self._told(error_of(response))
         return response
+
+    def _told(self, error: AnswerError) -> AnswerError:
+        """An error whose wish to be left alone was heard."""
+        self._shown.take(error, self._now_s())
+        return error
 
     def _now_s(self) -> float:
         return clock_s(self._transport)
