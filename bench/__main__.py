@@ -19,6 +19,7 @@ SCRIPTS = (
     "postgres",
     "emulator",
     "prism",
+    "sdk",
 )
 
 ROW = re.compile(

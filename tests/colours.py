@@ -30,8 +30,8 @@ def running() -> Iterator[Callable[..., Blocking]]:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
 
     def make(**settings: Any) -> Blocking:
-        if isinstance(settings.get("transport"), Urllib3Transport):
-            settings["transport"] = AiohttpTransport()
+        if isinstance(over := settings.get("transport"), Urllib3Transport):
+            settings["transport"] = AiohttpTransport(over.network)
         client = Blocking(carry, AsyncClient(**settings))
         made.append(client)
         return client

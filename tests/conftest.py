@@ -30,6 +30,14 @@ FORBID_SKIPS = "FOTAPOOL_FORBID_SKIPS"
 ENGINE = "FOTAPOOL_TEST_ENGINE"
 """`postgres`: every test that does not say otherwise runs there (`make soak` sets it)."""
 KEPT_VARIABLES = {"FOTAPOOL_SOAK", FORBID_SKIPS, ENGINE, postgres.NAMED}
+NETWORK_VARIABLES = {
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "ssl_cert_file",
+    "ssl_cert_dir",
+}
 
 heavy_seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -114,7 +122,8 @@ def colour(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine reaches a test."""
     for name in os.environ:
-        if name.startswith("FOTAPOOL_") and name not in KEPT_VARIABLES:
+        ours = name.startswith("FOTAPOOL_") and name not in KEPT_VARIABLES
+        if ours or name.lower() in NETWORK_VARIABLES:
             monkeypatch.delenv(name)
 
 

@@ -24,7 +24,7 @@ def look(module: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("script", "rows"),
-    [("assign", 4), ("status", 3), ("ledger", 7), ("history", 3), ("postgres", 2)],
+    [("assign", 4), ("status", 3), ("ledger", 7), ("history", 3), ("postgres", 2), ("sdk", 8)],
 )
 def test_a_benchmark_runs(script: str, rows: int) -> None:
     done = look(f"bench.{script}")

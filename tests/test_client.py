@@ -216,11 +216,27 @@ def test_the_base_url_redirects_everything(given: str | None, origin: str) -> No
 
 
 @pytest.mark.parametrize(
-    "base_url", ["thingspace.verizon.com", "ftp://host", "http://", "http://host?x=1", "api"]
+    "base_url",
+    [
+        "thingspace.verizon.com",
+        "ftp://host",
+        "http://",
+        "http://host?x=1",
+        "api",
+        "https://host:port",
+        "https://ho st",
+        "https://evil.example\\.localhost",
+    ],
 )
 def test_a_base_url_that_is_none_is_told_at_once(base_url: str) -> None:
     with pytest.raises(ConfigurationError, match="use an origin such as"):
         Client(base_url=base_url)
+
+
+def test_a_base_url_holds_no_login_and_none_is_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="it holds a login") as caught:
+        Client(base_url="https://user:secret@host")
+    assert "secret" not in str(caught.value)
 
 
 def test_arguments_also_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -945,7 +961,7 @@ def test_no_answer_is_a_failure_that_may_have_been_sent(
 
 def test_a_name_that_does_not_resolve_is_a_connection_that_failed() -> None:
     client = Client(
-        access_token="b", session_token="s", base_url="http://nowhere.invalid", max_retries=0
+        access_token="b", session_token="s", base_url="https://nowhere.invalid", max_retries=0
     )
 
     with pytest.raises(ConnectionFailed, match=r"nowhere\.invalid"):

@@ -37,6 +37,7 @@ from fotapool.bulk import RowProblem
 from fotapool.cli import _options
 from fotapool.cli._options import DEFAULT_DB
 from fotapool.cli.devices import IMPORT_DEVICES_MAX
+from fotapool.client import Network
 from fotapool.client.credentials import ENVIRONMENT
 from fotapool.client.options import CallOptions
 from fotapool.ledger import LICENSES_MAX, PAGE_SIZE_MAX
@@ -138,6 +139,9 @@ def test_the_clients_arguments_are_as_listed() -> None:
         if parameter.default is not None or name.endswith("_request")
     }
 
+    network = {row[0]: row[1] for row in table("docs/reference/client.md", "Argument | Otherwise")}
+    assert set(network) == {field.name for field in fields(Network)} - {"environment"}
+    assert defaults.pop("connections_max") == network["connections_max"]
     assert {row[0]: row[1].replace("none", "None") for row in rows} == defaults
     assert set(defaults) == set(CallOptions.__annotations__)
 

@@ -5,6 +5,7 @@ Dependencies come from this environment by a link each, so that no test needs th
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,6 +20,9 @@ from pathlib import Path
 
 import pytest
 
+import typed_program
+from fotapool import AsyncClient
+from fotapool.testing import Emulator, InProcessTransport
 from test_docs import blocks, exports, running
 
 ROOT = Path(__file__).parent.parent
@@ -235,6 +239,79 @@ def test_the_cli_without_the_server_says_what_to_install(new_venv: NewVenv, tmp_
             done.stderr
             == 'fotapool: this needs uvicorn; install it with: pip install "fotapool[server]"\n'
         )
+
+
+# --- types -------------------------------------------------------------------------------------
+
+PROGRAM = ROOT / "tests" / "typed_program.py"
+STRICT = {
+    "typeCheckingMode": "strict",
+    "pythonVersion": "3.11",
+    "reportUnnecessaryTypeIgnoreComment": "error",
+}
+
+
+def everything() -> list[str]:
+    """Every distribution of this environment, but those that are none of a user's."""
+    names = {distribution.name for distribution in metadata.distributions()}
+    return sorted(names - {"fotapool", "pip", "setuptools"})
+
+
+def check(folder: Path, cwd: Path, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a checker of this environment as if it were installed in that one."""
+    command = str(Path(sys.executable).with_name(tool))
+    clean = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "HOME": os.environ.get("HOME", str(cwd))}
+    return subprocess.run(
+        [command, *arguments],
+        cwd=cwd,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def test_the_types_of_the_wheel_are_complete(new_venv: NewVenv, tmp_path: Path) -> None:
+    folder, empty = new_venv(everything()), tmp_path / "empty"
+    empty.mkdir()
+    # It looks where the first python of the PATH does.
+    done = check(folder, empty, "pyright", "--verifytypes", "fotapool", "--ignoreexternal")
+
+    missing = [line.strip() for line in done.stdout.splitlines() if " - error: " in line]
+    assert not missing, "\n".join(missing)
+    assert f"{folder}/lib" in done.stdout, done.stdout  # the wheel, and no checkout
+    assert "Type completeness score: 100%" in done.stdout
+    assert done.returncode == 0
+
+
+def test_a_typed_program_is_checked_by_mypy(new_venv: NewVenv, tmp_path: Path) -> None:
+    folder, place = new_venv(CORE), tmp_path / "program"
+    place.mkdir()
+    (place / "program.py").write_text(PROGRAM.read_text())
+    python = str(folder / "bin" / "python")
+    done = check(folder, place, "mypy", "--strict", "--python-executable", python, "program.py")
+
+    assert done.stdout == "Success: no issues found in 1 source file\n", done.stdout + done.stderr
+
+
+def test_a_typed_program_is_checked_by_pyright(new_venv: NewVenv, tmp_path: Path) -> None:
+    folder, place = new_venv(CORE), tmp_path / "program"
+    place.mkdir()
+    (place / "program.py").write_text(PROGRAM.read_text())
+    (place / "pyrightconfig.json").write_text(json.dumps(STRICT))
+    done = check(folder, place, "pyright", "--pythonpath", str(folder / "bin" / "python"))
+
+    assert "0 errors, 0 warnings" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_typed_program_runs(fota: Emulator) -> None:
+    imeis = list(fota.devices[:2])
+    client = typed_program.watched(InProcessTransport(fota.exchange, fota.clock))
+
+    assert typed_program.blocking(fota.client, fota.account, imeis) == 2
+    assert asyncio.run(typed_program.coroutines(AsyncClient(), fota.account, imeis)) == 2
+    assert repr(client) == "Client(base_url='http://fota.test')"
 
 
 SCRIPT = ROOT / "scripts" / "venv"

@@ -193,6 +193,8 @@ def _run(scene: _Scene, folder: Path) -> _Report:
         # The environment may hold tokens of another server.
         access_token="",
         session_token="",
+        allow_http=True,  # the server is in this process, whatever address it listens on
+        proxy="",
     ) as client:
         imeis = _read_wanted(folder / "fleet.csv", report)
         _assign(client, imeis, report)
@@ -281,6 +283,8 @@ def _counted(label: str, count: int, remark: str = "") -> list[str]:
 
 
 def _next_steps(scene: _Scene, imei: str) -> list[str]:
+    from fotapool.client.network import is_exposed
+
     secrets = scene.secrets
     variables = {
         "FOTAPOOL_BASE_URL": scene.url,
@@ -289,6 +293,8 @@ def _next_steps(scene: _Scene, imei: str) -> list[str]:
         "FOTAPOOL_USERNAME": secrets.username,
         "FOTAPOOL_PASSWORD": secrets.password,
     }
+    if is_exposed(scene.url):
+        variables["FOTAPOOL_ALLOW_HTTP"] = "1"
     python = shlex.quote(_shown(sys.executable))
     program = (
         f"from fotapool import Client; print(Client().licenses.assign('{ACCOUNT}', ['{imei}']))"

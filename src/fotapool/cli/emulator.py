@@ -18,7 +18,7 @@ TIMEOUT_S = 10.0
 _SPAN = re.compile(r"(-?\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
-url_option = option(
+_url_option = option(
     "--url",
     default=f"http://127.0.0.1:{PORT}",
     help="Where the emulator listens.",
@@ -36,7 +36,7 @@ def emulator() -> None:
 
 @emulator.command()
 @option("--empty", is_flag=True, help="To no account and no login, instead of the scenario.")
-@url_option
+@_url_option
 @output_options
 def reset(empty: bool, url: str, json: bool) -> None:
     """Go back to the scenario: books, clock, faults, journal."""
@@ -48,7 +48,7 @@ def reset(empty: bool, url: str, json: bool) -> None:
 
 @emulator.command()
 @click.argument("name", default="default")
-@url_option
+@_url_option
 @output_options
 def snapshot(name: str, url: str, json: bool) -> None:
     """Keep books and clock as they stand, under NAME."""
@@ -58,7 +58,7 @@ def snapshot(name: str, url: str, json: bool) -> None:
 
 @emulator.command()
 @click.argument("name", default="default")
-@url_option
+@_url_option
 @output_options
 def restore(name: str, url: str, json: bool) -> None:
     """Go back to the snapshot NAME."""
@@ -70,7 +70,7 @@ def restore(name: str, url: str, json: bool) -> None:
 @option("--set", "to", metavar="MOMENT", help="Make it this moment, such as 2026-03-01T12:00:00Z.")
 @option("--advance", metavar="TIME", help="Let time pass at once: 90s, 61m, 2h, 30d.")
 @option("--speed", type=click.FloatRange(0), help="Seconds in a real second; 0 stands still.")
-@url_option
+@_url_option
 @output_options
 def clock(to: str | None, advance: str | None, speed: float | None, url: str, json: bool) -> None:
     """Show the clock, or turn it. Every token and timestamp obeys it."""
@@ -93,7 +93,7 @@ def clock(to: str | None, advance: str | None, speed: float | None, url: str, js
 @option("--skip", type=click.IntRange(0), help="Let so many matching requests through first.")
 @option("--probability", type=click.FloatRange(0, 1), help="The chance of each.")
 @option("--clear", is_flag=True, help="Disarm all.")
-@url_option
+@_url_option
 @output_options
 def fault(
     name: str | None,
@@ -129,7 +129,7 @@ def fault(
 @option("--operation", default="", help="Only this operation.")
 @option("--limit", default=100, type=click.IntRange(1), help="The newest so many.")
 @option("--clear", is_flag=True, help="Forget all of it.")
-@url_option
+@_url_option
 @output_options
 def journal(*, operation: str, limit: int, clear: bool, url: str, json: bool) -> None:
     """Show what was asked, what was answered, and why. Secrets are taken out."""

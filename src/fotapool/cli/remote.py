@@ -47,7 +47,7 @@ _OUTCOMES = {outcome.word: outcome for outcome in Outcome if outcome is not Outc
 
 def client_options(command: F) -> F:
     """Who asks which server; the command is told `client`, which is closed afterwards."""
-    names = ("base_url", "client_id", "client_secret", "access_token")
+    names = ("base_url", "client_id", "client_secret", "access_token", "allow_http")
 
     @functools.wraps(command)
     def told(*arguments: Any, **named: Any) -> Any:
@@ -57,6 +57,13 @@ def client_options(command: F) -> F:
         with Client(**given) as client:
             return command(*arguments, client=client, **named)
 
+    told = option(
+        "--allow-http",
+        is_flag=True,
+        default=None,
+        help="Send logins over plain http beyond this machine.",
+        show_default=False,
+    )(told)
     told = option("--access-token", help="A ready bearer token instead.", show_default=False)(told)
     told = option("--client-secret", help="Its secret; better as a variable.")(told)
     told = option("--client-id", help="The credential's client id.")(told)

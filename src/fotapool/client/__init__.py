@@ -27,6 +27,8 @@ from fotapool.client.errors import (
     UnexpectedAnswer,
 )
 from fotapool.client.licenses import LicensesController
+from fotapool.client.network import Network
+from fotapool.client.options import CallOptions
 from fotapool.client.paging import Listing
 from fotapool.client.pool import PoolController
 from fotapool.client.results import (
@@ -63,6 +65,7 @@ __all__ = [
     "AccountStatus",
     "AnswerError",
     "ApiError",
+    "CallOptions",
     "CandidateEdit",
     "ChangeSummary",
     "Client",
@@ -82,6 +85,7 @@ __all__ = [
     "Listing",
     "MissingPath",
     "NamedChange",
+    "Network",
     "Page",
     "PoolAccount",
     "PoolChange",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
+
+import msgspec
 
 from fotapool.client.calls import Call
 from fotapool.client.credentials import BEARER, SESSION, Credentials
@@ -32,6 +33,8 @@ BACKOFF_MAX_S = 8.0
 RETRY_AFTER_MAX_S = 60.0
 
 _ASKED = frozenset({"retry-after", "retry-after-ms"})
+
+NOTHING: Mapping[str, str] = {}
 
 KEYS_KEPT_HEADER = "fotapool-idempotency"
 """By this header of an answer a server tells that it keeps idempotency keys."""
@@ -131,7 +134,9 @@ class Course:
 
 def keyed(call: Call[T]) -> Call[T]:
     """The call with a key where it needs one: made once, the same for each attempt."""
-    return replace(call, key=uuid.uuid4().hex) if call.is_write and call.key is None else call
+    if not call.is_write or call.key is not None:
+        return call
+    return msgspec.structs.replace(call, key=uuid.uuid4().hex)
 
 
 def request_of(origin: str, call: Call[T], tokens: Mapping[str, str]) -> HttpRequest:
@@ -141,18 +146,17 @@ def request_of(origin: str, call: Call[T], tokens: Mapping[str, str]) -> HttpReq
         named["VZ-M2M-Token"] = tokens[SESSION]
     if call.key is not None:
         named["Idempotency-Key"] = call.key
-    return bare_request(origin, replace(call, headers=(*named.items(), *call.headers)))
+    return bare_request(origin, call, named)
 
 
-def bare_request(origin: str, call: Call[T]) -> HttpRequest:
-    """The request of a call that names all of its headers."""
-    # A caller's own type wins: the token call sends a form.
+def bare_request(origin: str, call: Call[T], named: Mapping[str, str] = NOTHING) -> HttpRequest:
+    """The request of a call that names all of its headers, but for these."""
     headers = {"Accept": "application/json", "User-Agent": "fotapool"}
     if call.body is not None:
         headers["Content-Type"] = "application/json"
-    return HttpRequest(
-        call.method, origin + call.path, {**headers, **dict(call.headers)}, call.body
-    )
+    headers.update(named)
+    headers.update(call.headers)  # its own type wins: the token call sends a form
+    return HttpRequest(call.method, origin + call.path, headers, call.body)
 
 
 def token_call(credentials: Credentials) -> Call[TokenAnswer]:
@@ -227,6 +231,8 @@ def pause_s(failure: ApiError, attempt: int, left_s: float) -> float | None:
     """
     asked_s = failure.retry_after_s if isinstance(failure, AnswerError) else None
     if asked_s is None:
+        import random  # noqa: PLC0415 -- few programs ever need it
+
         spread_s = min(BACKOFF_MAX_S, BACKOFF_S * 2**attempt)
         asked_s = random.uniform(0, spread_s)  # noqa: S311 -- spreading load, not hiding anything
     wait_s = min(asked_s, RETRY_AFTER_MAX_S)

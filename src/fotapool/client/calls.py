@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, Unpack
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from fotapool.client.errors import Response
 from fotapool.client.options import CallOptions
@@ -21,8 +22,7 @@ NO_CURSOR = ""
 _KEY = re.compile(r"[\x20-\x7e]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
+class Call(msgspec.Struct, Generic[T], frozen=True):
     """What to send, and how to read the answer. `read` raises msgspec.DecodeError.
 
     Whatever `writes` carries an idempotency key; `key` is the caller's own. Our own operations

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec import structs
 
 from fotapool.client.calls import NO_CURSOR, Call, Steps, list_of_imeis, making
 from fotapool.client.documented_calls import (
@@ -139,8 +140,8 @@ def edit_call(
     call = Call("POST", candidates_path(account), reading(answers.read_candidates), body, key)
     edit = making(partial(_edit_of, account), call)
     if append:
-        return replace(edit, settle=partial(_append_steps, account, listed))
-    return replace(edit, idempotent=True)
+        return structs.replace(edit, settle=partial(_append_steps, account, listed))
+    return structs.replace(edit, idempotent=True)
 
 
 def clear_call(account: str, key: str | None) -> Call[CandidateEdit]:
@@ -167,7 +168,7 @@ def _settleable(
     account: str, verb: Verb, imeis: list[str], form: _Form[T, Any], key: str | None
 ) -> Call[T]:
     steps = partial(_steps, account, verb, imeis, form)
-    return replace(form.send(imeis), key=key, settle=steps)
+    return structs.replace(form.send(imeis), key=key, settle=steps)
 
 
 def _steps(account: str, verb: Verb, imeis: list[str], form: _Form[T, Any]) -> Steps[T]:
@@ -202,7 +203,7 @@ def _steps(account: str, verb: Verb, imeis: list[str], form: _Form[T, Any]) -> S
         answered = iter(items)
         return form.joined(answer, tuple(item_of(at, answered) for at in range(len(imeis))))
 
-    return replace(making(whole, call), settle=partial(_steps, account, verb, imeis, form))
+    return structs.replace(making(whole, call), settle=partial(_steps, account, verb, imeis, form))
 
 
 def _first_of(imeis: list[str]) -> list[bool]:
@@ -243,7 +244,7 @@ def _append_steps(account: str, imeis: list[str]) -> Steps[CandidateEdit]:
         read = documented_get(candidates_path(account), answers.read_candidates)
         call = making(partial(_edit_of, account), read)
     again = partial(_append_steps, account, imeis)
-    return replace(making(lambda edit: replace(edit, reconciled=True), call), settle=again)
+    return structs.replace(making(lambda edit: replace(edit, reconciled=True), call), settle=again)
 
 
 def _edit_of(account: str, told: answers.CandidateList) -> CandidateEdit:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 from fotapool.client.errors import AnswerError, Unauthorized
 from fotapool.model import ConfigurationError, Refusal
@@ -16,6 +17,7 @@ ENVIRONMENT = {
     "base_url": "FOTAPOOL_BASE_URL",
     "access_token": "FOTAPOOL_ACCESS_TOKEN",
     "session_token": "FOTAPOOL_SESSION_TOKEN",
+    "allow_http": "FOTAPOOL_ALLOW_HTTP",
 }
 """The variable that stands in for each argument of `Client` that is not given."""
 
@@ -43,6 +45,12 @@ class Credentials:
                     f"{name} (or {ENVIRONMENT[name]}): it holds a blank, a line break or another "
                     "character that no token has"
                 )
+
+    @classmethod
+    def given(cls, *arguments: str | None) -> Self:
+        """Of arguments in the order of the fields, and of the environment where there are none."""
+        names = (field.name for field in fields(cls))
+        return cls(*(given(name, value) for name, value in zip(names, arguments, strict=True)))
 
     def check(self, *, session: bool) -> None:
         """Raises ConfigurationError naming everything that is missing."""

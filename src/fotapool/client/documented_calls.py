@@ -50,8 +50,9 @@ def warn_deprecated(method: str) -> None:
 
 
 def devices_of_page(page: LicenseSummary) -> Iterator[LicensedDevice]:
-    for device, moment in zip(page.device_list, v3.read_moments(page), strict=True):
-        yield LicensedDevice(device.device_id, moment, device.assignment_time)
+    imeis = [device.device_id for device in page.device_list]
+    texts = [device.assignment_time for device in page.device_list]
+    return map(LicensedDevice, imeis, v3.read_moments(texts), texts)
 
 
 def account_status(page: LicenseSummary) -> AccountStatus:

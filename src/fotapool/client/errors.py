@@ -58,12 +58,12 @@ class AnswerError(ApiError):
     condition behind them where this version knows it.
     """
 
-    reason = "Unexpected error"
+    reason: str = "Unexpected error"
 
     def __init__(self, response: Response, reason: str | None = None) -> None:
         super().__init__(response, reason)
         self.response = response
-        self.response_code = response.status_code
+        self.response_code: int = response.status_code
         self.reason = reason or type(self).reason
         self.error_code: str | None
         self.error_message: str | None
@@ -156,7 +156,22 @@ _BY_STATUS: dict[int, type[AnswerError]] = {
 def error_of(response: Response) -> AnswerError:
     """The exception that an answer outside 2xx means."""
     fallback = ServerError if response.status_code >= 500 else UnexpectedAnswer
-    return _BY_STATUS.get(response.status_code, fallback)(response)
+    return _BY_STATUS.get(response.status_code, fallback)(response, _redirected(response))
+
+
+def _redirected(response: Response) -> str | None:
+    """What is said of a redirect: where it leads, without what the place was to be told."""
+    place = response.headers.get("location")
+    if place is None or not 300 <= response.status_code < 400:
+        return None
+    shown = place.partition("?")[0].partition("#")[0]
+    scheme, slashes, rest = shown.partition("//")
+    host, slash, path = rest.partition("/")
+    shown = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"[:TEXT_SHOWN_MAX]
+    return (
+        f"Redirected to {shown!r}, where no login is sent: "
+        "set base_url to where the API itself answers"
+    )
 
 
 def _rebuild(kind: type[ConnectionFailed], message: str, sent: bool) -> ConnectionFailed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypedDict, TypeVar
@@ -11,6 +12,9 @@ from fotapool.client.watching import AfterRequest, BeforeRequest
 from fotapool.model import ConfigurationError
 
 T = TypeVar("T")
+
+_PLACE = re.compile(r"([\w.~%-]+|\[[0-9a-fA-F:.%]+\])(:\d{1,5})?(/[^?#]*)?")
+"""A host that every library reads as the same, a port if need be, and where it is mounted."""
 
 PRODUCTION = "https://thingspace.verizon.com"
 TIMEOUT_S = 30.0
@@ -53,7 +57,9 @@ class Options:
             if not (value := getattr(self, name)) >= 0:
                 raise ConfigurationError(f"{name} {value}: use a number from 0")
         scheme, _, rest = self.origin.partition("://")
-        if scheme not in ("http", "https") or not rest or "?" in rest or "#" in rest:
+        if "@" in rest:
+            raise ConfigurationError("base_url: it holds a login; give that in its own arguments")
+        if scheme not in ("http", "https") or not _PLACE.fullmatch(rest):
             raise ConfigurationError(
                 f"base_url {self.base_url!r}: use an origin such as {PRODUCTION}"
             )

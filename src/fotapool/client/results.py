@@ -1,6 +1,7 @@
 """What the plain verbs return: totals, verdicts, licensed devices.
 
-What a call returns is `WithResponse`: `response` is the answer it was read from.
+What a call returns is `WithResponse`: `response` is the answer it was read from. What comes by the
+thousand is a `Struct`, made ten times as fast as a dataclass.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
+
+import msgspec
 
 from fotapool.model import Outcome
 from fotapool.wire.answered import Answered, WithResponse
@@ -30,8 +33,7 @@ class Page(Answered, Generic[T]):
         return len(self.items)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What became of one item. `status` and `reason` are the server's own words.
 
     `by` is the later change that altered the device, where an undo came too late. A `reconciled`
@@ -84,8 +86,7 @@ class LicenseChange(Answered):
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
 
 
-@dataclass(frozen=True, slots=True)
-class LicensedDevice:
+class LicensedDevice(msgspec.Struct, frozen=True, gc=False):
     """A device that holds a license.
 
     `assigned_at` is in UTC, None where the server's text is no time; `assigned_at_text` is that
@@ -131,8 +132,7 @@ class Subscription(Answered):
     updated_at_text: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AccountDevice:
+class AccountDevice(msgspec.Struct, frozen=True, gc=False):
     """A device of an account as the documented lists have it; None for what is not printed.
 
     `found` is False where it was asked for by name and the account does not have it.
@@ -257,8 +257,7 @@ class PoolAccount(PoolCounts, Answered):
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PoolDevice:
+class PoolDevice(msgspec.Struct, frozen=True, gc=False):
     """A device of an account. `upgrade` is `none`, `scheduled` or `running`.
 
     `assigned_at` is None for a device without a license, `upgraded_at` for one never upgraded.
@@ -270,8 +269,7 @@ class PoolDevice:
     upgraded_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class NamedChange:
+class NamedChange(msgspec.Struct, frozen=True, gc=False):
     """A change by its number, with who made it and when."""
 
     change: int
@@ -280,8 +278,7 @@ class NamedChange:
     verb: str
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """A time for which a device held a license; `until` is None while it does."""
 
     since: NamedChange

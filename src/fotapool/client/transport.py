@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fotapool.client.errors import ConnectionFailed, Response, TimedOut
+from fotapool.client.errors import Response
+from fotapool.client.forks import renewed_in_children
+from fotapool.client.network import Network
+from fotapool.model import ConfigurationError
 
-CONNECT_TIMEOUT_S = 5.0
-POOL_SIZE = 32
+if TYPE_CHECKING:
+    from fotapool.client.connections import Connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class Transport(Protocol):
     """Carries one request and brings its answer. Must be thread-safe.
 
     One with a clock of its own may also have `pause(seconds)`, what waits between attempts, and
-    `clock_s()`, by which the time for them is counted.
+    `clock_s()`, by which the time for them is counted. One that goes only some ways may have
+    `check(url)`, which raises ConfigurationError for others; a client asks it at once.
     """
 
     def send(self, request: HttpRequest, timeout_s: float) -> Response:
@@ -45,48 +49,46 @@ class Transport(Protocol):
 
 
 class Urllib3Transport:
-    """Pooled connections over urllib3."""
+    """Pooled connections over urllib3. Thread-safe; a forked child opens its own.
 
-    def __init__(self) -> None:
-        # Imported here: it is half of what importing fotapool would cost.
-        import urllib3  # noqa: PLC0415
+    `send` and `check` raise ConfigurationError for a URL to which the network as it was told has
+    no way: plain http beyond this machine, a proxy that cannot be used.
+    """
 
-        self._urllib3 = urllib3
-        self._pool = urllib3.PoolManager(maxsize=POOL_SIZE, retries=False)
+    def __init__(self, network: Network | None = None) -> None:
+        self.network = network or Network()
+        self._opening = threading.Lock()
+        self._opened: Connections | None = None
+        renewed_in_children(self)
+
+    def check(self, url: str) -> None:
+        self.network.check(url)
 
     def send(self, request: HttpRequest, timeout_s: float) -> Response:
-        errors = self._urllib3.exceptions
-        timeout = self._urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, timeout_s), read=timeout_s)
-        try:
-            answer = self._pool.request(
-                request.method,
-                request.url,
-                body=request.body,
-                headers=request.headers,
-                timeout=timeout,
-                redirect=False,
-            )
-        except errors.NewConnectionError as error:
-            raise ConnectionFailed(
-                f"cannot connect to {host_of(request.url)}: {error}", sent=False
-            ) from error
-        except errors.ConnectTimeoutError as error:
-            raise TimedOut(
-                f"no connection to {host_of(request.url)} in time", sent=False
-            ) from error
-        except errors.TimeoutError as error:
-            raise TimedOut(
-                f"{host_of(request.url)} did not answer within {timeout_s:g} s", sent=True
-            ) from error
-        except errors.HTTPError as error:
-            raise ConnectionFailed(
-                f"the connection to {host_of(request.url)} broke: {error}", sent=True
-            ) from error
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status, headers, answer.data)
+        return self._open().send(request, timeout_s)
 
     def close(self) -> None:
-        self._pool.clear()
+        with self._opening:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def forked(self) -> None:
+        """The connections are the parent's, and the lock may be held by a thread of its."""
+        self._opening = threading.Lock()
+        self._opened = None
+
+    def _open(self) -> Connections:
+        opened = self._opened
+        if opened is None:
+            # Imported here: it is half of what importing fotapool would cost.
+            from fotapool.client.connections import Connections  # noqa: PLC0415
+
+            with self._opening:
+                if self._opened is None:
+                    self._opened = Connections(self.network)
+                opened = self._opened
+        return opened
 
 
 _stand_in: Transport | None = None
@@ -109,16 +111,15 @@ def standing_in(transport: Transport) -> Iterator[None]:
 class DefaultTransport:
     """What a client has that was given none: whoever stands in, else pooled connections."""
 
-    def __init__(self) -> None:
-        self._pooled: Urllib3Transport | None = None
-        self._making = threading.Lock()
+    def __init__(self, network: Network | None = None) -> None:
+        self._pooled = Urllib3Transport(network)
+
+    def check(self, url: str) -> None:
+        if _stand_in is None:
+            self._pooled.check(url)
 
     def send(self, request: HttpRequest, timeout_s: float) -> Response:
-        if _stand_in is not None:
-            return _stand_in.send(request, timeout_s)
-        with self._making:
-            pooled = self._pooled = self._pooled or Urllib3Transport()
-        return pooled.send(request, timeout_s)
+        return (_stand_in or self._pooled).send(request, timeout_s)
 
     def pause(self, seconds: float) -> None:
         pause(_stand_in, seconds)
@@ -127,8 +128,23 @@ class DefaultTransport:
         return clock_s(_stand_in)
 
     def close(self) -> None:
-        if self._pooled is not None:
-            self._pooled.close()
+        self._pooled.close()
+
+
+def refuse_beside(transport: object, network: Network) -> None:
+    """Raises ConfigurationError for words about the network beside what is to carry instead."""
+    if transport is not None and network.is_told:
+        raise ConfigurationError(
+            "proxy, ca_file, client_certificate, allow_http and connections_max are not heard "
+            "beside a transport: give them to it, as in Urllib3Transport(Network(…))"
+        )
+
+
+def check(transport: object, url: str) -> None:
+    """Raises ConfigurationError where it is known that a transport will not carry to a URL."""
+    checked = getattr(transport, "check", None)
+    if checked is not None:
+        checked(url)
 
 
 def pause(transport: Transport | None, seconds: float) -> None:

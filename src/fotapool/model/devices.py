@@ -67,6 +67,14 @@ class DeviceList:
         return len(self.items)
 
 
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page begins: after an IMEI, at an offset (v1 only), or with neither at the start."""
+
+    imei: int | None = None
+    offset: int | None = None
+
+
 def _pack_item(imei: int, item: str) -> bytes:
     if imei != MALFORMED_IMEI:
         return struct.pack(">q", imei)

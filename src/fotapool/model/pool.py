@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fotapool.model.devices import DeviceList
+from fotapool.model.devices import Cursor, DeviceList
 from fotapool.model.upgrades import UpgradePlan
 from fotapool.model.words import Listing, Outcome, Policy, PurchaseType, Verb
 
@@ -166,14 +166,6 @@ class Change(Entry):
     answer: bytes | None = None
     changed_by: Sequence[int] = ()
     candidates: CandidatePage | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a page begins: after an IMEI, at an offset (v1 only), or with neither at the start."""
-
-    imei: int | None = None
-    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fotapool.model.pool import AccountKey, Cursor
+from fotapool.model.devices import Cursor
+from fotapool.model.pool import AccountKey
 
 
 class RegisteredDevice(NamedTuple):

@@ -70,7 +70,7 @@ class Exchange:
     """A request on its way through the API. Bodies are bounded in size and time (R15)."""
 
     def __init__(self, shell: Shell, connection: Connection, head: Head) -> None:
-        self.keep_alive = head.keep_alive
+        self.keep_alive: bool = head.keep_alive
         self._shell = shell
         self._connection = connection
         self._head = head

@@ -39,8 +39,8 @@ class Shell:
         random: Callable[[int], bytes],
     ) -> None:
         self.api = api
-        self.request_ids = _request_ids(random)
-        self.body_timeout_s = settings.body_timeout_s
+        self.request_ids: Iterator[bytes] = _request_ids(random)
+        self.body_timeout_s: float = settings.body_timeout_s
         self._executor = executor
         self._body_bytes_max = settings.body_bytes_max
         self._room = _Room(settings.queue_requests_max, settings.queue_bytes_max)

@@ -64,7 +64,7 @@ class Armed:
         self.number = number
         self.fault = fault
         self.when = when
-        self.hits = 0
+        self.hits: int = 0
         """How many requests it has hit."""
         self._matched = 0
         self._owner = owner

@@ -54,14 +54,14 @@ class Books:
     def __init__(self, scenario: Scenario, clock: Clock, *, url: str = IN_MEMORY) -> None:
         self.scenario = scenario
         self.clock = clock
-        self.store = open_sqlite(url, clock=clock)
-        self.random = _random_of(scenario, self.store)
+        self.store: SqliteStore = open_sqlite(url, clock=clock)
+        self.random: Random = _random_of(scenario, self.store)
         self._open = ExitStack()
         self._open.callback(self.store.close)
         self._refusals: dict[bytes, Refusals] = {}
-        self.ledger = Ledger(self.store, clock, decide=self._decide)
-        self.auth = Auth(self.store, clock=clock, random=self.random)
-        self.api = Api(
+        self.ledger: Ledger = Ledger(self.store, clock, decide=self._decide)
+        self.auth: Auth = Auth(self.store, clock=clock, random=self.random)
+        self.api: Api = Api(
             self.ledger,
             History(self.store, clock),
             Registry(self.store),

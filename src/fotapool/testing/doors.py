@@ -104,7 +104,7 @@ class Live:
     def __init__(self, emulator: Emulator, base_url: str) -> None:
         self.emulator = emulator
         self.base_url = base_url
-        self.env = emulator.environment(base_url)
+        self.env: dict[str, str] = emulator.environment(base_url)
         self._hosts: list[tuple[dict[Any, str], dict[Any, str]]] = []
 
     @property

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from fotapool.client import Client
+from fotapool.client.network import ALLOW_HTTP, is_exposed
 from fotapool.model import NotFound
 from fotapool.testing.arming import Faults
 from fotapool.testing.books import IN_MEMORY, Books
@@ -15,7 +16,7 @@ from fotapool.testing.clock import EmulatorClock
 from fotapool.testing.desk import Desk
 from fotapool.testing.journal import Journal
 from fotapool.testing.scenario import START, Login, Scenario
-from fotapool.testing.transport import InProcessTransport
+from fotapool.testing.transport import Exchange, InProcessTransport
 
 if TYPE_CHECKING:
     from fotapool.client.aio import AsyncClient
@@ -41,20 +42,20 @@ class Emulator:
         speed: float = 0.0,
         url: str = IN_MEMORY,
     ) -> None:
-        self.scenario = scenario or Scenario()
-        self.clock = EmulatorClock(self._start(speed), speed=speed)
+        self.scenario: Scenario = scenario or Scenario()
+        self.clock: EmulatorClock = EmulatorClock(self._start(speed), speed=speed)
         self._speed = speed
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self.strict = strict
-        self.books = Books(self.scenario, self.clock, url=url)
+        self.books: Books = Books(self.scenario, self.clock, url=url)
         # A database of earlier goes on from where it was.
         self.clock.advance(seconds=max(0, self.books.changed_at_ms - self.clock()) / 1000)
-        self.requests = Journal(self.scenario, self.books.store)
+        self.requests: Journal = Journal(self.scenario, self.books.store)
         self._snapshots: dict[str, _Snapshot] = {}
         self._desk = Desk(self.books, self.clock, self.faults, self.requests, strict=strict)
-        self.exchange = self._desk.exchange
+        self.exchange: Exchange = self._desk.exchange
         """What comes back for a method, path, query, headers and body, and how it travels."""
-        self.generation = 0
+        self.generation: int = 0
         """Counts resets; what an answer still waits for ends with its generation."""
 
     def __enter__(self) -> Self:
@@ -88,8 +89,10 @@ class Emulator:
     def environment(self, base_url: str = BASE_URL) -> dict[str, str]:
         """The variables by which a client of ours finds the emulator and logs in."""
         login = self.login
+        exposed = base_url != BASE_URL and is_exposed(base_url)
         return {
             "FOTAPOOL_BASE_URL": base_url,
+            **({ALLOW_HTTP: "1"} if exposed else {}),  # what it guards is the emulator's own
             "FOTAPOOL_CLIENT_ID": login.client_id,
             "FOTAPOOL_CLIENT_SECRET": login.client_secret,
             "FOTAPOOL_USERNAME": login.username,

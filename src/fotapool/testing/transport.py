@@ -59,16 +59,17 @@ class InProcessTransport:
         """Nothing is held."""
 
     def _arrived(self, answer: Answer, host: str, timeout_s: float) -> Response:
-        """What of an answer gets through. A client's patience is for each read, as with sockets."""
+        """What of an answer gets through, within the time that a client has for all of it."""
         clock = self._clock
-        if answer.delay_s >= timeout_s:
+        drip_s = answer.drip_s if answer.cut is None else 0.0
+        if answer.delay_s + drip_s >= timeout_s:
             clock.advance(seconds=timeout_s)
             raise TimedOut(f"{host} did not answer within {timeout_s:g} s", sent=True)
         clock.advance(seconds=answer.delay_s)
         if answer.cut is not None:
             where = "before an answer came" if answer.cut is Cut.BEFORE_ANSWER else "mid-answer"
             raise ConnectionFailed(f"the connection to {host} broke {where}", sent=True)
-        clock.advance(seconds=answer.drip_s)
+        clock.advance(seconds=drip_s)
         return Response(answer.status, answer.headers, answer.body)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,7 +15,6 @@ from fotapool.model import (
     ITEM_LENGTH_MAX,
     Cursor,
     Outcome,
-    Page,
     Refusal,
     Refused,
     Verb,
@@ -22,6 +22,9 @@ from fotapool.model import (
 )
 from fotapool.wire.answered import UNREADABLE
 from fotapool.wire.documented import LicenseSummary, LicenseSummaryDevice
+
+if TYPE_CHECKING:
+    from fotapool.model import Page
 
 Words = Mapping[Outcome, tuple[str, str]]
 """Status and reason of each outcome: written by the server, read backwards by the client."""
@@ -54,9 +57,10 @@ _texts = msgspec.json.Decoder(list[str])
 _anything = msgspec.json.Decoder()
 
 _TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?\s*(Z|[+-]\d{2}:?\d{2})?(?:\s*UTC)?",
+    r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?)\s*(Z|[+-]\d{2}:?\d{2})?(?:\s*UTC)?",
     re.ASCII,
 )
+_AT_UTC = (None, "Z", "+0000", "+00:00", "-0000", "-00:00")
 
 
 def spell(reasons: Reasons, *, success: str, failure: str) -> Words:
@@ -162,11 +166,11 @@ def parse_time(text: str | None) -> datetime | None:
     match = _TIME.fullmatch(text.strip()) if text else None
     if match is None:
         return None
-    day, clock, fraction, zone = match.groups()
-    micros = (fraction or "0")[:6].ljust(6, "0")
-    offset = "+00:00" if zone in (None, "Z") else zone
+    moment, zone = match.groups()
+    offset = "Z" if zone in _AT_UTC else zone
     try:
-        return datetime.fromisoformat(f"{day}T{clock}.{micros}{offset}").astimezone(UTC)
+        at = datetime.fromisoformat(moment + offset)
+        return at if at.tzinfo is UTC else at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -27,7 +27,7 @@ class LicensesAssignedRemovedRequest(msgspec.Struct, rename="camel", omit_defaul
     device_list: list[str] | None = None
 
 
-class LicenseSummaryDevice(msgspec.Struct, frozen=True, rename="camel"):
+class LicenseSummaryDevice(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A licensed device, its assignment time as received (the style differs between versions)."""
 
     device_id: str
@@ -52,7 +52,7 @@ class LicenseSummary(Answered):
         return self.total_license
 
 
-class DeviceResult(msgspec.Struct, frozen=True, rename="camel"):
+class DeviceResult(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One device's verdict as v2 prints it."""
 
     device_id: str
@@ -72,7 +72,7 @@ class LicenseResponse(Answered):
     """An answer was lost on the way: what was done already was read, and only the rest sent."""
 
 
-class DeviceResult1(msgspec.Struct, frozen=True):
+class DeviceResult1(msgspec.Struct, frozen=True, gc=False):
     """One device's verdict as v3 prints it. A time is its text as received where it is none."""
 
     device_id: str

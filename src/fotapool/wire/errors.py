@@ -4,7 +4,6 @@ backwards by the client (docs/reference/protocol.md, errors)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
@@ -23,8 +22,7 @@ class Shape(Enum):
     OAUTH = "error and error_description (RFC 6749)"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One refusal on the wire. A message names what it is about in braces.
 
     `own_status` and `own_message` are those of our own paths, where they differ.

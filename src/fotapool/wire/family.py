@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from fotapool.model import (
-    IMEI_DIGITS,
-    CandidatePage,
-    Cursor,
-    DevicePage,
-    Listing,
-    PurchaseType,
-    Refusal,
-    Refused,
-    RegisteredDevice,
-    Subscription,
-    imei_text,
-)
+from fotapool.model import IMEI_DIGITS, Cursor, Listing, PurchaseType, Refusal, Refused, imei_text
 from fotapool.wire._json import (
     encode,
     find_field,
@@ -27,6 +16,9 @@ from fotapool.wire._json import (
     rfc3339,
 )
 from fotapool.wire.answered import UNREADABLE
+
+if TYPE_CHECKING:
+    from fotapool.model import CandidatePage, DevicePage, RegisteredDevice, Subscription
 
 INDEX_DIGITS_MAX = 18
 

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from fotapool.model import (
-    CandidatePage,
-    Change,
-    Cursor,
-    DevicePage,
-    Listing,
-    Outcome,
-    Page,
-    RegisteredDevice,
-    Verb,
-    imei_text,
-)
+from fotapool.model import Cursor, Listing, Outcome, Verb, imei_text
 from fotapool.wire import family
 from fotapool.wire._json import (
     ASSIGN_REASONS,
@@ -40,6 +31,9 @@ from fotapool.wire.family import (
     write_subscription,
     write_success,
 )
+
+if TYPE_CHECKING:
+    from fotapool.model import CandidatePage, Change, DevicePage, Page, RegisteredDevice
 
 __all__ = [
     "read_change",

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from fotapool.model import (
-    AccountKey,
-    Change,
-    Cursor,
-    DevicePage,
-    Outcome,
-    Page,
-    RegisteredDevice,
-    Verb,
-    imei_text,
-    parse_imei,
-)
+from fotapool.model import Cursor, Outcome, Verb, imei_text, parse_imei
 from fotapool.wire import family
 from fotapool.wire._json import (
     ASSIGN_REASONS,
@@ -46,6 +36,9 @@ from fotapool.wire.documented import (
     LicenseSummary,
 )
 from fotapool.wire.family import write_subscription
+
+if TYPE_CHECKING:
+    from fotapool.model import AccountKey, Change, DevicePage, Page, RegisteredDevice
 
 __all__ = [
     "read_change",
@@ -204,9 +197,9 @@ def read_page(body: bytes) -> LicenseSummary:
     return read_device_page(body)
 
 
-def read_moments(page: LicenseSummary) -> list[datetime | None]:
+def read_moments(texts: Sequence[str | None]) -> list[datetime | None]:
     """When each device of a page got its license; None where the text is no time."""
-    return parse_times([device.assignment_time for device in page.device_list])
+    return parse_times(texts)
 
 
 def read_change(body: bytes) -> LicenseResponse1:

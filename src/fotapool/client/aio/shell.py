@@ -23,8 +23,10 @@ from fotapool.client.attempts import (
     token_call,
 )
 from fotapool.client.calls import Call
+from fotapool.client.certificates import FilePath
 from fotapool.client.credentials import Credentials, given
 from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, error_of
+from fotapool.client.network import CONNECTIONS_MAX, Network
 from fotapool.client.options import (
     MAX_RETRIES,
     PRODUCTION,
@@ -35,7 +37,7 @@ from fotapool.client.options import (
     changed,
     check_names,
 )
-from fotapool.client.transport import HttpRequest, clock_s
+from fotapool.client.transport import HttpRequest, check, clock_s, refuse_beside
 from fotapool.client.watching import AfterRequest, BeforeRequest, Watch, listen
 from fotapool.wire.login import TokenAnswer
 
@@ -68,12 +70,17 @@ class AsyncClient:
     lost it is asked what the devices hold now, and gets what is missing alone: the result is
     `reconciled`. An error of a write tells by `in_doubt` whether it may have been done.
 
+    `proxy`, `ca_file`, `client_certificate` and `allow_http` say how the server is reached; without
+    them the environment does (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `FOTAPOOL_ALLOW_HTTP`
+    and their like). Logins go over plain http beyond this machine only where that is allowed, and
+    nowhere after a redirect. There are never more than `connections_max` requests at a time.
+
     `before_request` and `after_request` are called around each request, those for tokens and
     further attempts too; the latter with the answer, or the ConnectionFailed in place of one. With
     `FOTAPOOL_LOG=debug` in the environment each is a line on standard error, without secrets.
 
-    Raises ConfigurationError for a base URL, token or time that is none; the first call raises
-    it for credentials that are missing.
+    Raises ConfigurationError for a base URL, token, time, proxy or file that is none; the first
+    call raises it for credentials that are missing.
     """
 
     def __init__(
@@ -92,17 +99,18 @@ class AsyncClient:
         retry_budget_s: float = RETRY_BUDGET_S,
         before_request: BeforeRequest | None = None,
         after_request: AfterRequest | None = None,
+        proxy: str | None = None,
+        ca_file: FilePath | None = None,
+        client_certificate: FilePath | tuple[FilePath, FilePath] | None = None,
+        allow_http: bool | None = None,
+        connections_max: int = CONNECTIONS_MAX,
         transport: AsyncTransport | None = None,
     ) -> None:
-        self._credentials = Credentials(
-            client_id=given("client_id", client_id),
-            client_secret=given("client_secret", client_secret),
-            username=given("username", username),
-            password=given("password", password),
-            access_token=given("access_token", access_token),
-            session_token=given("session_token", session_token),
+        self._credentials = Credentials.given(
+            client_id, client_secret, username, password, access_token, session_token
         )
-        self._transport = transport if transport is not None else AsyncDefaultTransport()
+        network = Network(proxy, ca_file, client_certificate, allow_http, connections_max)
+        self._transport = transport or AsyncDefaultTransport(network)
         self._tokens = AsyncTokens(
             self._credentials, fetch_token=self._fetch_token, log_in=self._log_in
         )
@@ -110,15 +118,17 @@ class AsyncClient:
         origin = given("base_url", base_url) or PRODUCTION
         options = Options(origin, timeout_s, deadline_s, max_retries, retry_budget_s)
         self._become(options, Watch(before_request, after_request))
+        refuse_beside(transport, network)
+        check(self._transport, self._options.origin)
         listen()
 
     def _become(self, options: Options, watch: Watch) -> None:
         self._options = options
         self._watch = watch
-        self.licenses = AsyncLicensesController(self)
-        self.pool = AsyncPoolController(self)
-        self.devices = AsyncDevicesController(self)
-        self.upgrades = AsyncUpgradesController(self)
+        self.licenses: AsyncLicensesController = AsyncLicensesController(self)
+        self.pool: AsyncPoolController = AsyncPoolController(self)
+        self.devices: AsyncDevicesController = AsyncDevicesController(self)
+        self.upgrades: AsyncUpgradesController = AsyncUpgradesController(self)
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from fotapool.client.credentials import BEARER, SESSION, Credentials
 from fotapool.client.errors import AnswerError, ErrorException, Unauthorized
+from fotapool.client.forks import renewed_in_children
 from fotapool.wire.login import TokenAnswer
 
 
@@ -29,11 +30,16 @@ class AsyncTokens:
         self._fetch_token = fetch_token
         self._log_in = log_in
         self._clock_s = clock_s
-        self._lock = asyncio.Lock()
+        self.forked()
+        renewed_in_children(self)
         self._bearer = credentials.access_token
         self._bearer_dies_s = float("inf")
         self._session = credentials.session_token
         self._refused: AnswerError | None = None
+
+    def forked(self) -> None:
+        """In a child: whoever fetched a token in the parent does not finish here."""
+        self._lock = asyncio.Lock()
 
     async def get(self, *, session: bool) -> dict[str, str]:
         """Bearer and, where a call needs it, session token; fetched where missing.

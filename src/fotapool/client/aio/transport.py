@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import sleep
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from fotapool.client import transport
 from fotapool.client.errors import ConnectionFailed, Response, TimedOut
-from fotapool.client.transport import CONNECT_TIMEOUT_S, POOL_SIZE, HttpRequest, Transport, host_of
+from fotapool.client.forks import renewed_in_children
+from fotapool.client.network import Network, Proxy, Unsent, no_connection
+from fotapool.client.transport import HttpRequest, Transport, host_of
 from fotapool.model import ConfigurationError
-
-if TYPE_CHECKING:
-    from aiohttp import ClientSession, ClientTimeout
 
 
 class AsyncTransport(Protocol):
     """Carries one request and brings its answer, for any number of tasks at a time.
 
     One with a clock of its own may also have `pause(seconds)`, what waits between attempts, and
-    `clock_s()`, by which the time for them is counted.
+    `clock_s()`, by which the time for them is counted, and `check(url)` as `Transport` may.
     """
 
     async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
@@ -36,12 +36,13 @@ class AsyncTransport(Protocol):
 
 class AiohttpTransport:
     """Pooled connections over aiohttp. They belong to the event loop of the first request, until
-    they are closed.
+    they are closed; a forked child opens its own.
 
-    Raises ConfigurationError where aiohttp is not installed, and for another event loop.
+    Raises ConfigurationError where aiohttp is not installed, for another event loop, and as
+    `Urllib3Transport` does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network | None = None) -> None:
         try:
             # Imported here: whoever is served without it needs neither it nor its half second.
             import aiohttp  # noqa: PLC0415
@@ -50,74 +51,136 @@ class AiohttpTransport:
                 'AsyncClient needs aiohttp: pip install "fotapool[async]"'
             ) from error
         self._aiohttp = aiohttp
-        self._session: ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.network = network or Network()
+        self._opened: _Opened | None = None
+        renewed_in_children(self)
+
+    def check(self, url: str) -> None:
+        self.network.check(url)
 
     async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
-        errors, host = self._aiohttp, host_of(request.url)
-        try:
-            return await self._exchange(request, timeout_s)
-        except errors.ConnectionTimeoutError as error:
-            raise TimedOut(f"no connection to {host} in time", sent=False) from error
-        except errors.ClientConnectorError as error:
-            raise ConnectionFailed(f"cannot connect to {host}: {error}", sent=False) from error
-        except TimeoutError as error:
-            raise TimedOut(f"{host} did not answer within {timeout_s:g} s", sent=True) from error
-        except errors.ClientError as error:
-            raise ConnectionFailed(f"the connection to {host} broke: {error}", sent=True) from error
+        return await self._open().send(request, timeout_s)
 
     async def close_async(self) -> None:
-        session, self._session = self._session, None
-        if session is not None and self._loop is asyncio.get_running_loop():
-            await session.close()
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.loop is asyncio.get_running_loop():
+            await opened.session.close()
 
-    async def _exchange(self, request: HttpRequest, timeout_s: float) -> Response:
-        from yarl import URL  # noqa: PLC0415 -- comes with aiohttp
+    def forked(self) -> None:
+        """Connections and event loop are the parent's."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.connector.abandon()
+            opened.session.detach()
 
-        async with self._open().request(
-            request.method,
-            URL(request.url, encoded=True),
-            data=request.body,
-            headers=request.headers,
-            timeout=self._timeout(timeout_s),
-            allow_redirects=False,
-        ) as answer:
-            body = await answer.read()
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status, headers, body)
-
-    def _open(self) -> ClientSession:
+    def _open(self) -> _Opened:
         loop = asyncio.get_running_loop()
-        if self._session is None:
-            self._loop = loop
-            self._session = self._aiohttp.ClientSession(
-                connector=self._aiohttp.TCPConnector(limit=POOL_SIZE),
-                cookie_jar=self._aiohttp.DummyCookieJar(),
-            )
-        if self._loop is not loop:
+        if self._opened is None:
+            self._opened = _Opened(self.network, loop)
+        if self._opened.loop is not loop:
             raise ConfigurationError(
                 "an AsyncClient belongs to the event loop of its first call: close it there, or "
                 "make one for each"
             )
-        return self._session
+        return self._opened
 
-    def _timeout(self, timeout_s: float) -> ClientTimeout:
-        return self._aiohttp.ClientTimeout(
-            total=None, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s), sock_read=timeout_s
+
+class _Opened:
+    """The connections of one event loop."""
+
+    def __init__(self, network: Network, loop: asyncio.AbstractEventLoop) -> None:
+        import aiohttp  # noqa: PLC0415 -- installed, as somebody made a transport of it
+        from yarl import URL  # noqa: PLC0415 -- comes with aiohttp
+
+        from fotapool.client.aio.connector import WAY, Connector, Way  # noqa: PLC0415
+
+        self.loop = loop
+        self.connector = Connector(limit=network.connections_max)
+        self.session = aiohttp.ClientSession(
+            connector=self.connector, cookie_jar=aiohttp.DummyCookieJar()
         )
+        # Whether a request is sent again is decided where it is known whether it may be.
+        self.session._retry_connection = False  # noqa: SLF001
+        self._network = network
+        self._ways: dict[str, tuple[Proxy | None, dict[str, Any]]] = {}
+        self._errors, self._url, self._way, self._new_way = aiohttp, URL, WAY, Way
+
+    async def send(self, request: HttpRequest, timeout_s: float) -> Response:
+        host = host_of(request.url)
+        proxy, settings = self._settings(request.url)
+        way = self._new_way()
+        self._way.set(way)
+        try:
+            return await self._exchange(request, timeout_s, proxy, settings)
+        except Unsent as error:
+            kind = TimedOut if error.late else ConnectionFailed
+            reason = "" if error.late else str(error)
+            raise kind(no_connection(request.url, proxy, reason), sent=False) from error
+        except TimeoutError as error:
+            said = f"{host} did not answer within {timeout_s:g} s"
+            if not way.is_connected:
+                said = no_connection(request.url, proxy)
+            raise TimedOut(said, sent=way.is_connected) from error
+        except self._errors.ClientError as error:
+            raise ConnectionFailed(f"the connection to {host} broke: {error}", sent=True) from error
+
+    async def _exchange(
+        self,
+        request: HttpRequest,
+        timeout_s: float,
+        proxy: Proxy | None,
+        settings: Mapping[str, Any],
+    ) -> Response:
+        headers = request.headers
+        if proxy is not None and request.url.startswith("http:"):
+            headers = {**headers, **proxy.headers}
+        async with self.session.request(
+            request.method,
+            self._url(request.url, encoded=True),
+            data=request.body,
+            headers=headers,
+            timeout=self._errors.ClientTimeout(total=timeout_s, ceil_threshold=timeout_s),
+            allow_redirects=False,
+            **settings,
+        ) as answer:
+            body = await answer.read()
+        named = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status, named, body)
+
+    def _settings(self, url: str) -> tuple[Proxy | None, dict[str, Any]]:
+        """By which proxy to go to a URL, and what aiohttp is told of it."""
+        origin = url[: url.index("/", 8)]
+        known = self._ways.get(origin)
+        if known is None:
+            self._network.check(url)
+            proxy = self._network.proxy_for(url)
+            told: dict[str, Any] = {}
+            tls = url.startswith("https:")
+            if proxy is not None:
+                told["proxy"] = proxy.url
+                told["proxy_headers"] = proxy.headers if tls else {}
+            if tls or (proxy is not None and proxy.is_tls):
+                told["ssl"] = self._network.tls_context()
+            known = self._ways[origin] = (proxy, told)
+        return known
 
 
 class AsyncDefaultTransport:
     """What a client has that was given none: whoever stands in, else pooled connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network | None = None) -> None:
+        self._network = network or Network()
         self._pooled: AiohttpTransport | None = None
+
+    def check(self, url: str) -> None:
+        if transport.stand_in() is None:
+            self._network.check(url)
 
     async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
         stand_in = transport.stand_in()
         if stand_in is not None:
             return await _send_by(stand_in, request, timeout_s)
-        self._pooled = self._pooled or AiohttpTransport()
+        self._pooled = self._pooled or AiohttpTransport(self._network)
         return await self._pooled.send_async(request, timeout_s)
 
     async def pause_async(self, seconds: float) -> None:

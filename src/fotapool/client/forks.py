@@ -1,0 +1,34 @@
+"""What a forked process must not share with the one it came from: sockets, and locks that may be
+held by a thread which it does not have.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Shared(Protocol):
+    """Something to be made anew in a child."""
+
+    def forked(self) -> None:
+        """In the child, before anything else runs there. Must wait for no lock."""
+        ...
+
+
+_shared: WeakSet[Shared] = WeakSet()
+
+
+def renewed_in_children(shared: Shared) -> None:
+    """From now on `shared.forked()` is called in every child of this process."""
+    _shared.add(shared)
+
+
+def _renew() -> None:
+    for shared in list(_shared):
+        shared.forked()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_renew)
