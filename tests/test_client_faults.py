@@ -478,6 +478,30 @@ def test_slow_drip_within_the_time_for_it(fota: Emulator, client: Client) -> Non
     assert asked(fota) == "assign"
 
 
+def test_slow_drip(fota: Emulator, client: Client) -> None:
+    """Bounds the whole call, not only each read."""
+    began = fota.clock.now
+    written_again(fota, client, lambda f: f.slow_drip(90), replayed=True)
+    assert 30 <= (fota.clock.now - began).total_seconds() < 31
+
+
+def test_slow_drip_without_keys(fota: Emulator, keyless: Client) -> None:
+    settled(fota, keyless, lambda f: f.slow_drip(90, operation="assign"), done=True)
+
+
+def test_slow_drip_of_a_read(fota: Emulator, client: Client) -> None:
+    read_again(fota, client, lambda f: f.slow_drip(90))
+
+
+def test_slow_drip_for_good(fota: Emulator, client: Client) -> None:
+    fota.faults.slow_drip(90, times=None)
+    error = raised(client.licenses.assign, ACCOUNT, [C])
+
+    assert isinstance(error, TimedOut)
+    assert (error.sent, error.in_doubt) == (True, True)
+    assert asked(fota) == "assign assign assign"
+
+
 # --- a service that does not want to -----------------------------------------------------------
 
 FORMS: list[tuple[Literal["seconds", "date", "milliseconds", "none"], float, float]] = [

@@ -33,6 +33,7 @@ from fotapool import (
     ErrorException,
     Outcome,
     ServerError,
+    TimedOut,
     Unauthorized,
     UnexpectedAnswer,
 )
@@ -269,6 +270,18 @@ def test_nothing_is_sent_again(
     with asked(fota) as by_ours:
         assert ours.licenses.status(ACCOUNT).used == 0
     assert (by_theirs, by_ours) == (["status"], ["status"] * 2)
+
+
+@defect("A timeout bounds each read, not the call")
+def test_a_slow_drip(fota_live: Live) -> None:
+    theirs = Theirs(fota_live, timeout=1)
+    theirs.status()
+    fota_live.faults.slow_drip(2, operation="status")
+    assert theirs.status().status_code == 200
+
+    with fota_live.new_client(timeout_s=1, max_retries=0) as ours:
+        fota_live.faults.slow_drip(2, operation="status")
+        assert isinstance(raised(ours.licenses.status, ACCOUNT), TimedOut)
 
 
 @defect("Retries are for reads alone")
