@@ -32,6 +32,7 @@ from fotapool import (
     ErrorException,
     Forbidden,
     FotapoolError,
+    InvalidParameter,
     LicenseIMEI,
     LicensesAssignedRemovedRequest,
     Listing,
@@ -649,7 +650,7 @@ def test_a_client_of_a_plain_transport_really_waits(no_pauses: list[float]) -> N
 ERROR_BODY = {"errorCode": "INVALID_PARAMETER", "errorMessage": "Device list is empty"}
 # status                kind               shown
 ERRORS = [
-    (400, ERROR_BODY,   ErrorException,    "400 Unexpected error: INVALID_PARAMETER: Device list is empty"),
+    (400, ERROR_BODY,   InvalidParameter,  "400 Unexpected error: INVALID_PARAMETER: Device list is empty"),
     (400, b"",          ErrorException,    "400 Unexpected error"),
     (400, b"<html>\n <h1>Bad</h1>", ErrorException, "400 Unexpected error: <html> <h1>Bad</h1>"),
     (400, b"[1]",       ErrorException,    "400 Unexpected error: [1]"),

@@ -19,11 +19,11 @@ import fotapool
 from fotapool import (
     AsyncClient,
     Client,
+    ClientInvalid,
     ConfigurationError,
     LicenseIMEI,
     Outcome,
     Response,
-    Unauthorized,
 )
 from fotapool.client.transport import HttpRequest
 from fotapool.testing import Account, Emulator, Live, Scenario, recording, replaying
@@ -90,7 +90,7 @@ def test_many_tasks_send_a_refused_login_once(fota: Emulator) -> None:
         calls = (client.licenses.status(ACCOUNT) for _ in range(40))
         return await asyncio.gather(*calls, return_exceptions=True)
 
-    assert {type(result) for result in asyncio.run(many())} == {Unauthorized}
+    assert {type(result) for result in asyncio.run(many())} == {ClientInvalid}
     fota.requests.assert_called("token", times=1)
 
 

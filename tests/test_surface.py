@@ -15,6 +15,7 @@ import pytest
 
 import fotapool
 from fotapool import AsyncClient, Client, FotapoolError, Outcome
+from fotapool.client.errors_by_code import BY_CODE
 from fotapool.model import OUTCOMES
 
 ROOT = Path(__file__).parent.parent
@@ -87,6 +88,37 @@ def test_each_kind_of_name_is_written_down(line: str) -> None:
 
 def test_no_type_is_written_as_an_interpreter_shows_it() -> None:
     assert "<class" not in (ROOT / "tests" / "surface.txt").read_text()
+
+
+# --- what an import costs ----------------------------------------------------------------------
+
+NETWORK = {"urllib3", "aiohttp", "ssl", "http.client", "email"}
+OUR_SERVER = {"fotapool.api", "fotapool.auth", "fotapool.ledger", "fotapool.store", "sqlite3"}
+WORDS_OF_A_SERVER = {
+    f"fotapool.model.{room}"
+    for room in ("callers", "facts", "history", "pool", "registry", "upgrades")
+}
+
+# a program's first line            what it does not wait for
+WEIGHTS = [
+    ("import fotapool",               {"fotapool.client", "fotapool.model", "msgspec"}),
+    ("from fotapool import Client",   {*NETWORK, *OUR_SERVER, *WORDS_OF_A_SERVER, "asyncio", "random"}),
+    ("from fotapool import AsyncClient", {"urllib3", "aiohttp", *OUR_SERVER, *WORDS_OF_A_SERVER}),
+    ("from fotapool.cli import main", {*NETWORK, *OUR_SERVER, *WORDS_OF_A_SERVER, "fotapool.client",
+                                       "fotapool.wire", "fotapool.bulk", "msgspec", "logging",
+                                       "asyncio", "rich", "random", "tempfile", "csv"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "unused"), WEIGHTS, ids=[line for line, _ in WEIGHTS])
+def test_nothing_is_imported_before_it_is_needed(line: str, unused: set[str]) -> None:
+    program = f"import sys; before = set(sys.modules); {line}; print(*set(sys.modules) - before)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout
+    assert unused & set(done.stdout.split()) == set()
 
 
 # --- what docstrings tell ----------------------------------------------------------------------
@@ -214,7 +246,9 @@ def test_the_errors_are_those_in_the_table() -> None:
     rows = RESULTS.partition("\n| Class | Base")[2].partition("\n\n")[0].splitlines()[2:]
     told = [[cell.strip().strip("`") for cell in row.strip("|").split("|")][:2] for row in rows]
 
-    assert sorted(told) == [[name, CLASSES[name].__base__.__name__] for name in ERRORS]
+    broad = [name for name in ERRORS if CLASSES[name] not in BY_CODE.values()]
+
+    assert sorted(told) == [[name, CLASSES[name].__base__.__name__] for name in broad]
 
 
 def test_the_outcomes_are_those_in_the_table() -> None:

@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ParamSpec, TextIO, TypeVar, cast
 
 import click
-import msgspec
 
-from fotapool.model import AccountKey, ConfigurationError, FotapoolError, NotFound
+from fotapool.model import ConfigurationError, FotapoolError, NotFound
 
 if TYPE_CHECKING:
+    from fotapool.model import AccountKey
     from fotapool.store import GroupedStore, Reader
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,6 +110,8 @@ def silence(stream: TextIO) -> None:
 
 def emit_json(result: Mapping[str, object]) -> None:
     """Print a result as one JSON object."""
+    import msgspec
+
     emit(msgspec.json.format(msgspec.json.encode(result), indent=2))
 
 

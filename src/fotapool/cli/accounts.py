@@ -21,10 +21,6 @@ from fotapool.cli._options import (
     output_options,
 )
 from fotapool.model import (
-    Account,
-    AccountKey,
-    Change,
-    Command,
     DeviceList,
     Outcome,
     Policy,
@@ -33,6 +29,7 @@ from fotapool.model import (
 )
 
 if TYPE_CHECKING:
+    from fotapool.model import Account, AccountKey, Change
     from fotapool.store import GroupedStore
 
 ALTERED_SHOWN = {
@@ -220,6 +217,7 @@ def _carry_out(
     store: GroupedStore, account: str, verb: Verb, *, preview: bool, **more: Any
 ) -> Change:
     from fotapool.ledger import Ledger
+    from fotapool.model import Command
 
     ledger = Ledger(store, clock)
     key = find_account(store, account)

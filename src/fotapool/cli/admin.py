@@ -27,10 +27,11 @@ from fotapool.cli.accounts import account
 from fotapool.cli.database import back_up_database, distribute_database, migrate_database
 from fotapool.cli.devices import device
 from fotapool.cli.proof import make_checkpoint, make_signing_key, verify_ledgers
-from fotapool.model import AccountKey, Credential, Role
+from fotapool.model import Role
 
 if TYPE_CHECKING:
     from fotapool.auth import Credentials, Secrets
+    from fotapool.model import AccountKey, Credential
     from fotapool.store import GroupedStore
 
 

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fotapool.bulk import BadRow, read_fleet
 from fotapool.cli._options import (
     IN_MEMORY,
     actor,
@@ -34,7 +32,6 @@ from fotapool.cli._options import (
 from fotapool.cli.demo_fleet import ACCOUNT, LICENSES, write_fleet
 from fotapool.model import (
     AlreadyExists,
-    Command,
     DeviceList,
     PurchaseType,
     Verb,
@@ -62,6 +59,8 @@ def demo(db: str | None, host: str, port: int, once: bool, json: bool) -> None:
 
     Keeps serving afterwards, with an account and credentials to try things on, until Ctrl-C.
     """
+    import tempfile
+
     stop = threading.Event()
     folder = Path(tempfile.mkdtemp(prefix="fotapool-demo-"))
     url_of_db = db or f"sqlite:///{folder / 'demo.db'}"
@@ -165,6 +164,9 @@ def _set_scene(folder: Path, db: str, host: str, port: int) -> Iterator[_Scene]:
 
 def _load_account(ledger: Ledger, folder: Path) -> int:
     """Create the account and register what it owns; gives how many devices that is."""
+    from fotapool.bulk import BadRow, read_fleet
+    from fotapool.model import Command
+
     made = ledger.create_account(
         ACCOUNT,
         purchase_type=PurchaseType.MRC,
@@ -209,6 +211,8 @@ def _run(scene: _Scene, folder: Path) -> _Report:
 
 
 def _read_wanted(path: Path, report: _Report) -> list[str]:
+    from fotapool.bulk import BadRow, read_fleet
+
     imeis: list[str] = []
     for row in read_fleet(str(path)):
         report.rows += 1

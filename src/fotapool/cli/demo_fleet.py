@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
 
 ACCOUNT = "0000123456-00001"
 ROWS = 10_000
@@ -37,8 +40,10 @@ class Fleet:
 
 def write_fleet(folder: Path) -> Fleet:
     """Write both files. Every row of the fleet file counts once among `ROWS`."""
+    from random import Random
+
     fleet = Fleet(folder / "registry.csv", folder / "fleet.csv")
-    chance = random.Random(20261123)  # noqa: S311 -- the same fleet every time
+    chance = Random(20261123)  # noqa: S311 -- the same fleet every time
     imeis = _imeis(chance, ROWS)
     owned = imeis[: ROWS - FOREIGN - SHORT - DUPLICATES]
     foreign = imeis[len(owned) : len(owned) + FOREIGN]
@@ -53,7 +58,7 @@ def write_fleet(folder: Path) -> Fleet:
     return fleet
 
 
-def _imeis(chance: random.Random, count: int) -> list[str]:
+def _imeis(chance: Random, count: int) -> list[str]:
     serials = chance.sample(range(1_000_000), count)
     codes = chance.choices(TYPE_ALLOCATION_CODES, k=count)
     return [
@@ -67,7 +72,7 @@ def _with_check_digit(body: str) -> str:
     return body + str(-sum(number // 10 + number % 10 for number in doubled) % 10)
 
 
-def _dressed(rows: list[str], chance: random.Random) -> Iterator[str]:
+def _dressed(rows: list[str], chance: Random) -> Iterator[str]:
     """Rows as people keep them: some spaced, some prefixed, blank lines between."""
     for at, imei in enumerate(rows):
         shown = imei

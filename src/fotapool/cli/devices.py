@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fotapool.bulk import BadRow, read_fleet
 from fotapool.cli._options import (
     DONE,
     SOME_REFUSED,
@@ -27,18 +26,16 @@ from fotapool.cli._options import (
     output_options,
 )
 from fotapool.model import (
-    AccountKey,
-    Change,
-    Command,
     Cursor,
     DeviceList,
     Outcome,
-    RegisteredDevice,
     Verb,
     imei_text,
 )
 
 if TYPE_CHECKING:
+    from fotapool.bulk import BadRow
+    from fotapool.model import AccountKey, Change, RegisteredDevice
     from fotapool.store import GroupedStore
 
 IMPORT_DEVICES_MAX = 10_000
@@ -88,6 +85,8 @@ def import_devices(account: str, file: str, db: str, json: bool) -> int:
 
 
 def _read_devices(file: str) -> tuple[array[int], list[BadRow]]:
+    from fotapool.bulk import BadRow, read_fleet
+
     imeis: array[int] = array("q")
     refused: list[BadRow] = []
     for row in read_fleet(file):
@@ -198,6 +197,7 @@ def _carry_out(
 ) -> Iterator[Change]:
     """One verb on many devices, in changes of bounded size."""
     from fotapool.ledger import Ledger
+    from fotapool.model import Command
 
     ledger = Ledger(store, clock)
     progress = now_and_then(lambda done: f"{done:,} of {len(imeis):,} devices")

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-import msgspec
 
 from fotapool.cli._options import emit, emit_json, emit_table, note, option, output_options
 from fotapool.cli.emulate import PORT
@@ -155,6 +154,7 @@ def _tell(told: dict[str, Any], json: bool, line: str) -> None:
 
 def _ask(url: str, method: str, path: str, body: object = None) -> dict[str, Any]:
     """Ask the control API. Raises FotapoolError."""
+    import msgspec
     import urllib3
 
     encoded = None if body is None else msgspec.json.encode(body)
@@ -170,6 +170,8 @@ def _ask(url: str, method: str, path: str, body: object = None) -> dict[str, Any
 
 
 def _read(url: str, status: int, body: bytes) -> dict[str, Any]:
+    import msgspec
+
     try:
         told: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError as error:
@@ -201,6 +203,8 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, object]:
 
 def _value(text: str) -> object:
     """A number, null, or the text itself."""
+    import msgspec
+
     if re.fullmatch(r"null|-?\d{1,9}(\.\d+)?", text):
         return msgspec.json.decode(text)
     return text

@@ -27,9 +27,7 @@ from fotapool.cli._options import (
     output_options,
 )
 from fotapool.model import (
-    AccountKey,
     AlreadyExists,
-    Checkpoint,
     ConfigurationError,
     NotFound,
     StoreDamaged,
@@ -37,6 +35,7 @@ from fotapool.model import (
 
 if TYPE_CHECKING:
     from fotapool.ledger.verify import Finding, Report
+    from fotapool.model import AccountKey, Checkpoint
     from fotapool.store import Reader
     from fotapool.store.snapshot import StoredSnapshot
 
@@ -230,6 +229,7 @@ def make_checkpoint(
     cut or rewritten.
     """
     from fotapool.auth.signing import sign
+    from fotapool.model import Checkpoint
     from fotapool.store import opened_reader
     from fotapool.wire.checkpoint import write_checkpoints
 

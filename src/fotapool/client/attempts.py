@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import msgspec
@@ -170,6 +170,7 @@ def token_call(credentials: Credentials) -> Call[TokenAnswer]:
             ("Authorization", login.write_basic(credentials.client_id, credentials.client_secret)),
             ("Content-Type", "application/x-www-form-urlencoded"),
         ),
+        secret=True,
     )
 
 
@@ -181,6 +182,7 @@ def login_call(credentials: Credentials, bearer: str) -> Call[str]:
         lambda response: login.read_session(response.body),
         login.write_login(credentials.username, credentials.password),
         headers=(("Authorization", f"Bearer {bearer}"),),
+        secret=True,
     )
 
 
@@ -189,7 +191,8 @@ def read_answer(call: Call[T], response: Response) -> T:
     try:
         result = call.read(response)
     except UNREADABLE as error:
-        raise UnexpectedAnswer(response, f"Unreadable answer ({error})") from error
+        shown = replace(response, body=b"") if call.secret else response
+        raise UnexpectedAnswer(shown, f"Unreadable answer ({error})") from error
     keep_answer(result, response)
     return result
 

@@ -27,7 +27,8 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
 
     Whatever `writes` carries an idempotency key; `key` is the caller's own. Our own operations
     need no `session`. An `idempotent` write comes to the same when it is done twice; another one
-    may know how to `settle` what became of it when its answer was lost.
+    may know how to `settle` what became of it when its answer was lost. What is told in a `secret`
+    answer, no error may show.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     writes: bool | None = None
     idempotent: bool = False
     settle: Callable[[], Steps[T]] | None = None
+    secret: bool = False
 
     def __post_init__(self) -> None:
         if self.key is not None and not _KEY.fullmatch(self.key):
@@ -91,6 +93,7 @@ def making(make: Callable[[S], T], call: Call[S]) -> Call[T]:
         headers=call.headers,
         session=call.session,
         writes=call.writes,
+        secret=call.secret,
     )
 
 

@@ -14,6 +14,8 @@ FotapoolError
         ├── TooManyRequests       429
         ├── ServerError           5xx
         └── UnexpectedAnswer      any other status, or a good one that cannot be read
+
+Below each of these stands one for every errorCode of it: `errors_by_code`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from fotapool.wire.answered import Response as Response  # noqa: PLC0414 -- told
 from fotapool.wire.errors import read_error
 
 TEXT_SHOWN_MAX = 200
+MESSAGE_SHOWN_MAX = 1000
 
 
 class ApiError(FotapoolError):
@@ -84,12 +87,14 @@ class AnswerError(ApiError):
 
     def __str__(self) -> str:
         if self.error_code is not None:
-            said = f"{self.error_code}: {self.error_message}"
+            said = _line(f"{self.error_code}: {self.error_message}", MESSAGE_SHOWN_MAX)
         else:
-            text = " ".join(self.response.text.split())
-            said = text[:TEXT_SHOWN_MAX] + ("…" if len(text) > TEXT_SHOWN_MAX else "")
+            said = _line(self.response.text, TEXT_SHOWN_MAX)
         shown = f"{self.response_code} {self.reason}"
         return f"{shown}: {said}" if said else shown
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class ErrorException(AnswerError):
@@ -117,8 +122,8 @@ class MissingPath(AnswerError):
 class Conflict(AnswerError):
     """409, 412: the account stands otherwise than the request needs. Nothing was done.
 
-    `error_code` says why: PRECONDITION_FAILED where `if_sequence` is no longer the last change,
-    UNDO_IMPOSSIBLE, RESIZED_SINCE or MORE_USED for an undo, EVENT_ONLY for a resize.
+    PreconditionFailed where `if_sequence` is no longer the last change; UndoImpossible,
+    ResizedSince or MoreUsed for an undo; EventOnly for a resize.
     """
 
     reason = "Conflict"
@@ -142,24 +147,7 @@ class UnexpectedAnswer(AnswerError):
     reason = "Unexpected answer"
 
 
-_BY_STATUS: dict[int, type[AnswerError]] = {
-    400: ErrorException,
-    401: Unauthorized,
-    403: Forbidden,
-    404: MissingPath,
-    409: Conflict,
-    412: Conflict,
-    429: TooManyRequests,
-}
-
-
-def error_of(response: Response) -> AnswerError:
-    """The exception that an answer outside 2xx means."""
-    fallback = ServerError if response.status_code >= 500 else UnexpectedAnswer
-    return _BY_STATUS.get(response.status_code, fallback)(response, _redirected(response))
-
-
-def _redirected(response: Response) -> str | None:
+def redirected(response: Response) -> str | None:
     """What is said of a redirect: where it leads, without what the place was to be told."""
     place = response.headers.get("location")
     if place is None or not 300 <= response.status_code < 400:
@@ -172,6 +160,12 @@ def _redirected(response: Response) -> str | None:
         f"Redirected to {shown!r}, where no login is sent: "
         "set base_url to where the API itself answers"
     )
+
+
+def _line(text: str, longest: int) -> str:
+    """A text as one line that is not too long to be shown."""
+    line = " ".join(text.split())
+    return line[:longest] + ("…" if len(line) > longest else "")
 
 
 def _rebuild(kind: type[ConnectionFailed], message: str, sent: bool) -> ConnectionFailed:

@@ -22,7 +22,8 @@ from fotapool.client.calls import Call
 from fotapool.client.certificates import FilePath
 from fotapool.client.credentials import Credentials, given
 from fotapool.client.devices import DevicesController, UpgradesController
-from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, error_of
+from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response
+from fotapool.client.errors_by_code import error_of
 from fotapool.client.licenses import LicensesController
 from fotapool.client.network import CONNECTIONS_MAX, Network
 from fotapool.client.options import (
@@ -177,10 +178,13 @@ class Client:
                 if step is None:
                     raise
                 lost = failure
-            if step.wait_s > 0:
-                pause(self._transport, step.wait_s)
-            if step.settle:
-                call = self._settled(call, lost, course)
+            try:
+                if step.wait_s > 0:
+                    pause(self._transport, step.wait_s)
+                if step.settle:
+                    call = self._settled(call, lost, course)
+            finally:
+                del lost  # else it holds this frame, and this frame it
 
     def _settled(self, call: Call[T], lost: ApiError, course: Course) -> Call[T]:
         """The call that brings what is missing of one whose answer was lost.
@@ -199,6 +203,8 @@ class Client:
             missing: Call[T] = end.value
         except ApiError as failure:
             raise lost from failure
+        finally:
+            del lost
         if self._shown.keeps_keys:
             return call
         course.in_doubt = False

@@ -36,7 +36,8 @@ class SizeOperations(OwnOperations):
         """Set the number of licenses (role admin). The verdicts name who loses one, and why.
 
         The first 1,000 of them; with `has_more`, `change` gives them all. Raises ApiError;
-        Conflict where the account has moved on from `if_sequence`, or pays per event.
+        PreconditionFailed where the account has moved on from `if_sequence`, EventOnly where it
+        pays per event.
         """
         body = write_member("total", total)
         return self._change(
@@ -47,7 +48,7 @@ class SizeOperations(OwnOperations):
         """Who would lose a license, all of them. Nothing is changed. Raises ApiError.
 
         Of very many each 1,000 is a request, and each as costly as the first; should the account
-        move on between two, Conflict is raised with PRECONDITION_FAILED.
+        move on between two, PreconditionFailed is raised.
         """
         return self._dry_run(account, "resize", write_member("total", total), options)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from copy import copy
 
 from fotapool.client.credentials import BEARER, SESSION, Credentials
 from fotapool.client.errors import AnswerError, ErrorException, Unauthorized
@@ -89,9 +90,10 @@ class Tokens:
 
     def _once(self, fetch: Callable[[], None]) -> None:
         if self._refused is not None:
-            raise self._refused
+            raise copy(self._refused)
         try:
             fetch()
         except (ErrorException, Unauthorized) as error:
-            self._refused = error
+            # A copy: the error itself holds on to every frame that it went through.
+            self._refused = copy(error)
             raise

@@ -56,7 +56,7 @@ class Urllib3Transport:
     """
 
     def __init__(self, network: Network | None = None) -> None:
-        self.network = network or Network()
+        self.network: Network = network or Network()
         self._opening = threading.Lock()
         self._opened: Connections | None = None
         renewed_in_children(self)

@@ -16,8 +16,6 @@ import msgspec
 
 LOGGER = logging.getLogger("fotapool")
 
-FORMATS = ("text", "json")
-LEVELS = ("debug", "info", "warning", "error")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fotapool.model import ConfigurationError
-from fotapool.server.log import FORMATS, LEVELS
 
 MIB = 1024 * 1024
+FORMATS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error")
 
 
 def _setting(

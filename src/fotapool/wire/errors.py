@@ -177,6 +177,9 @@ ERRORS: dict[Refusal, Row] = {
 }
 
 
+SPELT_OTHERWISE = {_LOGIN + "REQUEST_FAILED.SessionToken.Format": Refusal.SESSION_INVALID}
+"""Codes that are documented for the same, and that this server does not send."""
+
 OWN_API = "/fotapool/"
 """How the family of our own paths begins; their errors have one shape, whatever they tell."""
 
@@ -223,7 +226,7 @@ _by_code = {
     for refusal, row in ERRORS.items()
     for status in (row.status, row.own_status)
     if status
-}
+} | {(ERRORS[refusal].status, code): refusal for code, refusal in SPELT_OTHERWISE.items()}
 # One code stands for many parameter errors, told apart by their documented text alone.
 _by_text = {(row.status, row.code, row.message): refusal for refusal, row in ERRORS.items()}
 

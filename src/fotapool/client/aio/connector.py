@@ -24,8 +24,8 @@ class Way:
     __slots__ = ("is_connected", "is_new")
 
     def __init__(self) -> None:
-        self.is_connected = False
-        self.is_new = False
+        self.is_connected: bool = False
+        self.is_new: bool = False
 
 
 WAY: ContextVar[Way] = ContextVar("way")

@@ -67,8 +67,8 @@ class AsyncPoolController(AsyncSizeOperations):
     ) -> PoolChange:
         """Assign a license to each device.
 
-        With `if_sequence` only while that is the account's last change; else AnswerError with
-        `error_code` PRECONDITION_FAILED, and nothing is done. Raises ApiError.
+        With `if_sequence` only while that is the account's last change; else PreconditionFailed is
+        raised, and nothing is done. Raises ApiError.
         """
         return await self._change_devices(
             account, "assign", imeis, if_sequence=if_sequence, key=idempotency_key, options=options

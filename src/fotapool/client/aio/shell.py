@@ -25,7 +25,8 @@ from fotapool.client.attempts import (
 from fotapool.client.calls import Call
 from fotapool.client.certificates import FilePath
 from fotapool.client.credentials import Credentials, given
-from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, error_of
+from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response
+from fotapool.client.errors_by_code import error_of
 from fotapool.client.network import CONNECTIONS_MAX, Network
 from fotapool.client.options import (
     MAX_RETRIES,
@@ -171,10 +172,13 @@ class AsyncClient:
                 if step is None:
                     raise
                 lost = failure
-            if step.wait_s > 0:
-                await pause_async(self._transport, step.wait_s)
-            if step.settle:
-                call = await self._settled(call, lost, course)
+            try:
+                if step.wait_s > 0:
+                    await pause_async(self._transport, step.wait_s)
+                if step.settle:
+                    call = await self._settled(call, lost, course)
+            finally:
+                del lost  # else it holds this frame, and this frame it
 
     async def _settled(self, call: Call[T], lost: ApiError, course: Course) -> Call[T]:
         """The call that brings what is missing of one whose answer was lost.
@@ -193,6 +197,8 @@ class AsyncClient:
             missing: Call[T] = end.value
         except ApiError as failure:
             raise lost from failure
+        finally:
+            del lost
         if self._shown.keeps_keys:
             return call
         course.in_doubt = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
 
 from fotapool.client.credentials import BEARER, SESSION, Credentials
 from fotapool.client.errors import AnswerError, ErrorException, Unauthorized
@@ -88,9 +89,10 @@ class AsyncTokens:
 
     async def _once(self, fetch: Callable[[], Awaitable[None]]) -> None:
         if self._refused is not None:
-            raise self._refused
+            raise copy(self._refused)
         try:
             await fetch()
         except (ErrorException, Unauthorized) as error:
-            self._refused = error
+            # A copy: the error itself holds on to every frame that it went through.
+            self._refused = copy(error)
             raise

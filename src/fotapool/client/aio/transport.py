@@ -51,7 +51,7 @@ class AiohttpTransport:
                 'AsyncClient needs aiohttp: pip install "fotapool[async]"'
             ) from error
         self._aiohttp = aiohttp
-        self.network = network or Network()
+        self.network: Network = network or Network()
         self._opened: _Opened | None = None
         renewed_in_children(self)
 
