@@ -785,3 +785,44 @@ def test_nothing_below_sends_a_request_again(fota_live: Live, verb: str) -> None
             call(ACCOUNT, *[[A]] * (verb == "assign"))
     assert len(fota_live.requests) == 1
     assert caught.value.sent is True
+
+
+IN_TASKS = """
+import asyncio
+from fotapool import AsyncClient
+
+async def main():
+    async with AsyncClient() as client:
+        print((await client.licenses.status("a")).used)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from fotapool import Client; print(Client().licenses.status('a').used)",
+        "from fotapool import Client\nwith Client() as c: print(c.licenses.status('a').used)",
+        IN_TASKS,
+    ],
+    ids=["left open", "closed", "AsyncClient"],
+)
+def test_nothing_is_said_at_the_end_of_a_program_over_tls(
+    authority: Authority, program: str
+) -> None:
+    with Service(serving_tls(authority.sign("server", "127.0.0.1"))).running() as url:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            env={
+                "FOTAPOOL_BASE_URL": url,
+                "FOTAPOOL_ACCESS_TOKEN": "b",
+                "FOTAPOOL_SESSION_TOKEN": "s",
+                "SSL_CERT_FILE": str(authority.file),
+                "PYTHONPATH": str(SOURCE),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (done.stdout, done.stderr) == ("1\n", "")

@@ -338,7 +338,7 @@ def test_a_host_that_is_allowed_is_reached_also_by_a_client() -> None:
             with pytest.raises(Resolved):
                 socket.create_connection(("example.com", 80))
             with pytest.raises(Resolved):
-                Client(base_url="http://example.com", max_retries=0).licenses.status("a")
+                Client(base_url="https://example.com", max_retries=0).licenses.status("a")
             assert Client(base_url="http://b.c").licenses.status(fota.account).used == 0
     finally:
         socket.getaddrinfo = original

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from fotapool.client.forks import IMPORTING
 from fotapool.model import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def context(
     client_certificate: FilePath | tuple[FilePath, FilePath] | None,
 ) -> SSLContext:
     """TLS that trusts these certificates. Raises ConfigurationError for a file that is none."""
-    import ssl  # noqa: PLC0415 -- what never speaks TLS does without
+    with IMPORTING:
+        import ssl  # noqa: PLC0415 -- what never speaks TLS does without
 
     for kind, (named_by, path) in trusted.items():
         _check(kind, named_by, path)
