@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from fotapool import (
     TimedOut,
     UnexpectedAnswer,
 )
-from fotapool.client import Network, Urllib3Transport
+from fotapool.client import Network, Urllib3Transport, certificates
 from fotapool.client.network import is_loopback, is_spared, proxy_variable, read_proxy
 from fotapool.client.watching import LOGGER
 from fotapool.testing import Emulator, Live, emulated
@@ -396,6 +397,25 @@ def test_a_folder_of_certificates(authority: Authority, monkeypatch: pytest.Monk
     made = Service(serving_tls(authority.sign("server", "127.0.0.1")))
     with made.running() as url, client_of(url) as client:
         assert client.licenses.status("a").used == 1
+
+
+@both
+def test_where_openssl_does_not_look_truststore_does(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS and Windows. Here the system's store is OpenSSL's, which reads the variable."""
+    pytest.importorskip("truststore", reason="truststore is not in this environment")
+    monkeypatch.setattr(certificates, "KEPT_APART", True)
+    made = Service(serving_tls(authority.sign("server", "127.0.0.1")))
+    with made.running() as url:
+        for said, known in (("", False), (str(authority.file), True)):
+            network = Network(environment={})
+            monkeypatch.setenv("SSL_CERT_FILE", said)
+            client = client_of(url, transport=Urllib3Transport(network))
+            expected = nullcontext() if known else pytest.raises(ConnectionFailed)
+            with client, expected:
+                assert client.licenses.status("a").used == 1
+            assert type(network.tls_context()).__module__.startswith("truststore")
 
 
 @both
@@ -785,3 +805,44 @@ def test_nothing_below_sends_a_request_again(fota_live: Live, verb: str) -> None
             call(ACCOUNT, *[[A]] * (verb == "assign"))
     assert len(fota_live.requests) == 1
     assert caught.value.sent is True
+
+
+IN_TASKS = """
+import asyncio
+from fotapool import AsyncClient
+
+async def main():
+    async with AsyncClient() as client:
+        print((await client.licenses.status("a")).used)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from fotapool import Client; print(Client().licenses.status('a').used)",
+        "from fotapool import Client\nwith Client() as c: print(c.licenses.status('a').used)",
+        IN_TASKS,
+    ],
+    ids=["left open", "closed", "AsyncClient"],
+)
+def test_nothing_is_said_at_the_end_of_a_program_over_tls(
+    authority: Authority, program: str
+) -> None:
+    with Service(serving_tls(authority.sign("server", "127.0.0.1"))).running() as url:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            env={
+                "FOTAPOOL_BASE_URL": url,
+                "FOTAPOOL_ACCESS_TOKEN": "b",
+                "FOTAPOOL_SESSION_TOKEN": "s",
+                "SSL_CERT_FILE": str(authority.file),
+                "PYTHONPATH": str(SOURCE),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (done.stdout, done.stderr) == ("1\n", "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from fotapool.client.forks import IMPORTING
 from fotapool.model import ConfigurationError
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 FilePath: TypeAlias = str | os.PathLike[str]
 
 VARIABLES = FILE_VARIABLE, FOLDERS_VARIABLE = "SSL_CERT_FILE", "SSL_CERT_DIR"
+
+
+KEPT_APART = sys.platform in ("darwin", "win32")
+"""Whether the system keeps whom it trusts where OpenSSL does not look."""
 
 
 def trusted_by(
@@ -36,19 +42,33 @@ def context(
     client_certificate: FilePath | tuple[FilePath, FilePath] | None,
 ) -> SSLContext:
     """TLS that trusts these certificates. Raises ConfigurationError for a file that is none."""
-    import ssl  # noqa: PLC0415 -- what never speaks TLS does without
+    with IMPORTING:
+        import ssl  # noqa: PLC0415 -- what never speaks TLS does without
 
-    for kind, (named_by, path) in trusted.items():
-        _check(kind, named_by, path)
-    paths = {kind: path for kind, (_, path) in trusted.items()}
-    try:
-        made = ssl.create_default_context(cafile=paths.get("cafile"), capath=paths.get("capath"))
-    except ssl.SSLError:
-        named_by, path = trusted["cafile"]
-        raise ConfigurationError(f"{named_by} {path}: no certificate in it") from None
+    if not trusted and KEPT_APART:
+        made = _of_the_system()
+    else:
+        for kind, (named_by, path) in trusted.items():
+            _check(kind, named_by, path)
+        paths = {kind: path for kind, (_, path) in trusted.items()}
+        try:
+            made = ssl.create_default_context(
+                cafile=paths.get("cafile"), capath=paths.get("capath")
+            )
+        except ssl.SSLError:
+            named_by, path = trusted["cafile"]
+            raise ConfigurationError(f"{named_by} {path}: no certificate in it") from None
     if client_certificate is not None:
         _introduce(made, client_certificate)
     return made
+
+
+def _of_the_system() -> SSLContext:
+    with IMPORTING:
+        import ssl  # noqa: PLC0415
+
+        import truststore  # noqa: PLC0415 -- there where it is needed
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _introduce(made: SSLContext, given: FilePath | tuple[FilePath, FilePath]) -> None:

@@ -5,6 +5,7 @@ held by a thread which it does not have.
 from __future__ import annotations
 
 import os
+import threading
 from typing import Protocol
 from weakref import WeakSet
 
@@ -30,5 +31,14 @@ def _renew() -> None:
         shared.forked()
 
 
+IMPORTING = threading.RLock()
+"""Held while something is imported late. A fork waits for it: a child that began in the middle of
+an import of another thread could never import the same."""
+
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(
+        before=IMPORTING.acquire,
+        after_in_parent=IMPORTING.release,
+        after_in_child=IMPORTING.release,
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from fotapool.client.errors import Response
-from fotapool.client.forks import renewed_in_children
+from fotapool.client.forks import IMPORTING, renewed_in_children
 from fotapool.client.network import Network
 from fotapool.model import ConfigurationError
 
@@ -81,8 +81,9 @@ class Urllib3Transport:
     def _open(self) -> Connections:
         opened = self._opened
         if opened is None:
-            # Imported here: it is half of what importing fotapool would cost.
-            from fotapool.client.connections import Connections  # noqa: PLC0415
+            with IMPORTING:
+                # Imported here: it is half of what importing fotapool would cost.
+                from fotapool.client.connections import Connections  # noqa: PLC0415
 
             with self._opening:
                 if self._opened is None:
