@@ -82,19 +82,20 @@ class Fleet:
         fit = [imei for imei in self.imeis if (imei in self.licensed) is licensed]
         return self.chance.sample(fit, self.chance.choice([min(3, len(fit)), len(fit) // 2]))
 
-    def arm(self, faults: Faults, *, keys: bool, alone: bool) -> None:
-        """Trouble for the next call."""
-        faults.clear()
-        if not keys:
-            faults.keys_ignored(times=None, operation="any")
-        for kind in map(self.chance.choice, (NAMES, TIMES, ORDERS)):
-            arm = getattr(faults, kind["fault"])
-            arm(path="/api/fota/*", times=None, **{k: v for k, v in kind.items() if k != "fault"})
-        for arm in [
-            *self.chance.sample(MISHAPS, 3),
-            *([self.chance.choice(ONCE)] if alone else []),
-        ]:
+    def trouble(self, faults: Faults) -> None:
+        """What goes wrong with the next requests, whosesoever they are."""
+        for arm in self.chance.sample(MISHAPS, 3):
             arm(faults)
+
+
+def of_kind(faults: Faults, chance: random.Random, *, keys: bool) -> None:
+    """Of what kind the answers are from here on."""
+    faults.clear()
+    if not keys:
+        faults.keys_ignored(times=None, operation="any")
+    for kind in map(chance.choice, (NAMES, TIMES, ORDERS)):
+        arm = getattr(faults, kind["fault"])
+        arm(path="/api/fota/*", times=None, **{k: v for k, v in kind.items() if k != "fault"})
 
 
 def write(client: Client, fleet: Fleet, *, alone: bool) -> None:
@@ -144,7 +145,9 @@ def test_one_after_another(fota: Emulator, keys: bool, seed: int) -> None:
     fleet = Fleet(fota.devices[:1_800], random.Random(seed))
     client = fota.new_client(max_retries=40, retry_budget_s=1e6)
     for _ in range(25):
-        fleet.arm(fota.faults, keys=keys, alone=True)
+        of_kind(fota.faults, fleet.chance, keys=keys)
+        fleet.trouble(fota.faults)
+        fleet.chance.choice(ONCE)(fota.faults)
         (write if fleet.chance.random() < 0.6 else read)(client, fleet, alone=True)
     agree(fota, fleet.licensed)
 
@@ -155,9 +158,11 @@ def test_side_by_side(fota: Emulator, keys: bool) -> None:
     client = fota.new_client(max_retries=200, retry_budget_s=1e6)
     fleets = [Fleet(fota.devices[at : at + 400], random.Random(at)) for at in range(0, 1_600, 400)]
 
+    of_kind(fota.faults, random.Random(7), keys=keys)
+
     def work(fleet: Fleet) -> None:
         for _ in range(12):
-            fleet.arm(fota.faults, keys=keys, alone=False)
+            fleet.trouble(fota.faults)
             (write if fleet.chance.random() < 0.7 else read)(client, fleet, alone=False)
 
     with ThreadPoolExecutor(len(fleets)) as threads:
