@@ -40,6 +40,7 @@ from fotapool.wire.documented import (
 
 T = TypeVar("T")
 ItemT = TypeVar("ItemT")
+AnswerT = TypeVar("AnswerT", LicenseResponse, LicenseResponse1)
 
 NAMED_MAX = 1000
 """How many devices may be asked for by name at a time."""
@@ -97,19 +98,14 @@ def v3_change_call(
         path = f"{licenses_path('v3', account)}/{verb.word}"
         return Call("POST", path, reading(v3.read_change), body)
 
-    status = v3.WORDS[verb][_DONE[verb]][0]
-    form = _Form(
-        send,
-        items_of=lambda answer: answer.device_list,
-        name_of=lambda item: item.device_id,
-        done=lambda imei: DeviceResult1(imei, status),
-        was_done=lambda _item: False,
-        joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
-        told=lambda account, total, used: LicenseResponse1(
+    def told(account: str, total: int, used: int) -> LicenseResponse1:
+        return LicenseResponse1(
             account_name=account, lic_count=None, lic_total_count=total, lic_used_count=used
-        ),
-    )
-    return _documented(account, verb, request.device_list, send, form)
+        )
+
+    status = v3.WORDS[verb][_DONE[verb]][0]
+    done = partial(DeviceResult1, status=status)
+    return _documented(account, verb, request.device_list, send, done, told)
 
 
 def v2_change_call(account: str, verb: Verb, request: LicenseIMEI) -> Call[LicenseResponse]:
@@ -120,19 +116,14 @@ def v2_change_call(account: str, verb: Verb, request: LicenseIMEI) -> Call[Licen
         path = f"{licenses_path('v2', account)}/{verb.word}"
         return Call("POST", path, reading(v2.read_change), body)
 
-    status = v2.WORDS[verb][_DONE[verb]][0]
-    form = _Form(
-        send,
-        items_of=lambda answer: answer.device_list,
-        name_of=lambda item: item.device_id,
-        done=lambda imei: DeviceResult(imei, status),
-        was_done=lambda _item: False,
-        joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
-        told=lambda account, total, used: LicenseResponse(
+    def told(account: str, total: int, used: int) -> LicenseResponse:
+        return LicenseResponse(
             account_name=account, lic_total_count=total, lic_used_count=used
-        ),
-    )
-    return _documented(account, verb, request.device_list, send, form)
+        )
+
+    status = v2.WORDS[verb][_DONE[verb]][0]
+    done = partial(DeviceResult, status=status)
+    return _documented(account, verb, request.device_list, send, done, told)
 
 
 def edit_call(
@@ -161,11 +152,23 @@ def _documented(
     account: str,
     verb: Verb,
     imeis: list[str] | None,
-    send: Callable[[list[str] | None], Call[T]],
-    form: _Form[T, Any],
-) -> Call[T]:
-    """What has no list at all goes out as it is: the service says what is wrong with it."""
-    return send(imeis) if imeis is None else _settleable(account, verb, imeis, form, None)
+    send: Callable[[list[str] | None], Call[AnswerT]],
+    done: Callable[[str], Any],
+    told: Callable[[str, int, int], AnswerT],
+) -> Call[AnswerT]:
+    if imeis is None:
+        # It goes out as it is: the service says what is wrong with it.
+        return send(None)
+    form: _Form[AnswerT, Any] = _Form(
+        send,
+        items_of=lambda answer: answer.device_list,
+        name_of=lambda item: item.device_id,
+        done=done,
+        was_done=lambda _item: False,
+        joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
+        told=told,
+    )
+    return _settleable(account, verb, imeis, form, None)
 
 
 def _settleable(
