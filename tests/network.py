@@ -23,6 +23,17 @@ from cryptography.x509.oid import NameOID
 
 Key = ec.EllipticCurvePrivateKey
 Handle = Callable[[socket.socket], None]
+SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 PLAIN = serialization.NoEncryption()
 
 
@@ -33,7 +44,8 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"CA {folder.name}")])
-        made = self._signed(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
+        rules = x509.BasicConstraints(ca=True, path_length=0)
+        made = self._signed(self._name, self._key, rules, SIGNS)
         self.file = folder / "ca.pem"
         self.file.write_bytes(made)
 
@@ -71,9 +83,8 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         )
         for extension in more:
-            made = made.add_extension(
-                extension, critical=isinstance(extension, x509.BasicConstraints)
-            )
+            known = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
+            made = made.add_extension(extension, critical=known)
         return made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 

@@ -105,7 +105,7 @@ def v3_change_call(
 
     status = v3.WORDS[verb][_DONE[verb]][0]
     done = partial(DeviceResult1, status=status)
-    return _documented(account, verb, request.device_list, send, done, told)
+    return _documented(account, verb, request.device_list, send=send, done=done, told=told)
 
 
 def v2_change_call(account: str, verb: Verb, request: LicenseIMEI) -> Call[LicenseResponse]:
@@ -117,13 +117,11 @@ def v2_change_call(account: str, verb: Verb, request: LicenseIMEI) -> Call[Licen
         return Call("POST", path, reading(v2.read_change), body)
 
     def told(account: str, total: int, used: int) -> LicenseResponse:
-        return LicenseResponse(
-            account_name=account, lic_total_count=total, lic_used_count=used
-        )
+        return LicenseResponse(account_name=account, lic_total_count=total, lic_used_count=used)
 
     status = v2.WORDS[verb][_DONE[verb]][0]
     done = partial(DeviceResult, status=status)
-    return _documented(account, verb, request.device_list, send, done, told)
+    return _documented(account, verb, request.device_list, send=send, done=done, told=told)
 
 
 def edit_call(
@@ -152,6 +150,7 @@ def _documented(
     account: str,
     verb: Verb,
     imeis: list[str] | None,
+    *,
     send: Callable[[list[str] | None], Call[AnswerT]],
     done: Callable[[str], Any],
     told: Callable[[str, int, int], AnswerT],
