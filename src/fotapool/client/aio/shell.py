@@ -239,10 +239,12 @@ class AsyncClient:
 
     async def _leave_alone(self, course: Course) -> None:
         """Wait while the server has asked for it, whichever call it was that it asked."""
-        now_s = self._now_s()
-        wait_s = self._shown.quiet_s(now_s, course.wait_left_s(now_s))
-        if wait_s > 0:
-            await pause_async(self._transport, wait_s)
+        heard_s = -inf
+        while self._shown.quiet_until_s > heard_s:  # meanwhile another call may have been asked
+            heard_s, now_s = self._shown.quiet_until_s, self._now_s()
+            wait_s = self._shown.quiet_s(now_s, course.wait_left_s(now_s))
+            if wait_s > 0:
+                await pause_async(self._transport, wait_s)
 
     async def _send(self, request: HttpRequest, timeout_s: float) -> Response:
         """One request, one answer. Raises ApiError for no answer and for one outside 2xx."""
@@ -275,5 +277,7 @@ class AsyncClient:
         return await self._carry(login_call(self._credentials, bearer))
 
     async def _carry(self, call: Call[T]) -> T:
+        # Not to be sent while the server wants to be left alone: its call waits, and not a lock.
+        self._shown.quiet_s(self._now_s(), 0.0)
         request = bare_request(self._options.origin, call)
-        return read_answer(call, await self._send(request, self._options.timeout_s))
+        return read_answer(call, await self._send(request, self._options.attempt_s))
