@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,10 +68,37 @@ def test_login_and_what_the_server_has_shown_are_shared(fota: Emulator) -> None:
     fota.requests.assert_called("assign", times=2)
 
 
-@pytest.mark.parametrize("wrong", [{"timeout_s": 0}, {"max_retries": -1}, {"retry_budget_s": -1}])
-def test_options_that_make_no_sense_are_told_at_once(fota: Emulator, wrong: dict[str, int]) -> None:
-    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout_s": 0},
+        {"timeout_s": "5"},
+        {"deadline_s": math.nan},
+        {"max_retries": -1},
+        {"max_retries": "2"},
+        {"retry_budget_s": -1},
+    ],
+)
+def test_options_that_make_no_sense_are_told_at_once(
+    fota: Emulator, wrong: dict[str, object]
+) -> None:
+    (name, value), *_ = wrong.items()
+    said = f"^{name} {value!r}: use a number "
+    with pytest.raises(ConfigurationError, match=said):
         fota.client.with_options(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=said):
+        Client(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_time_may_be_without_end(fota_live: Live) -> None:
+    with fota_live.new_client(timeout_s=math.inf, retry_budget_s=math.inf) as client:
+        assert client.licenses.status(ACCOUNT).used == 0
+
+
+def test_tries_may_be_without_end(fota: Emulator) -> None:
+    client = fota.new_client(max_retries=10_000, retry_budget_s=math.inf)
+    fota.faults.unavailable(form="none", times=1_100)
+    assert client.licenses.status(ACCOUNT).used == 0
 
 
 def test_other_options_hold_for_every_verb(fota: Emulator) -> None:
@@ -289,6 +319,23 @@ def test_every_call_waits_as_long_as_one_was_told_to(fota: Emulator) -> None:
     assert (fota.clock.now - told_at).total_seconds() == 20
     client.pool.status(ACCOUNT)
     assert (fota.clock.now - told_at).total_seconds() == 20
+
+
+def test_a_token_is_not_asked_for_while_the_server_wants_to_be_left_alone(fota_live: Live) -> None:
+    fota_live.faults.too_many_requests(retry_after_s=20, operation="token", times=None)
+    client = fota_live.new_client(
+        max_retries=0, retry_budget_s=5, before_request=lambda _request: time.sleep(0.2)
+    )
+
+    def refused() -> float | None:
+        with pytest.raises(TooManyRequests) as caught:
+            client.licenses.status(ACCOUNT)
+        return caught.value.retry_after_s
+
+    with ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(refused) for _ in range(8)]
+    assert {call.result() for call in calls} == {20}
+    fota_live.requests.assert_called("token", times=1)
 
 
 def test_who_is_told_no_time_holds_up_nobody(fota: Emulator) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,15 +18,18 @@ from fotapool import (
     ConnectionFailed,
     ErrorException,
     HttpRequest,
+    InvalidParameter,
     LicenseIMEI,
     LicensesAssignedRemovedRequest,
     Outcome,
+    Response,
     ServerError,
     TimedOut,
     TooManyRequests,
     Verdict,
 )
 from fotapool.client import shell
+from fotapool.client.transport import stand_in
 from fotapool.testing import Account, Emulator, Scenario
 from world import ACCOUNT
 
@@ -260,6 +264,128 @@ def test_what_cannot_be_read_leaves_the_loss_in_doubt(fota: Emulator, client: Cl
     assert caught.value.in_doubt
     assert isinstance(caught.value.__cause__, ServerError)
     assert pickle.loads(pickle.dumps(caught.value)).in_doubt
+
+
+def test_totals_that_cannot_be_read_leave_the_loss_in_doubt(fota: Emulator, client: Client) -> None:
+    fota.faults.answer_lost(operation="assign")
+    fota.faults.html_page(operation="subscription", status=500)
+    with pytest.raises(ConnectionFailed) as caught:
+        client.licenses.assign(ACCOUNT, fota.devices[:1])
+
+    assert (caught.value.in_doubt, caught.value.sent) == (True, True)
+    assert isinstance(caught.value.__cause__, ServerError)
+
+
+def test_a_doubt_stays_where_a_part_was_found_as_asked(fota: Emulator, client: Client) -> None:
+    fota.faults.answer_lost(operation="assign")
+    fota.faults.too_many_requests(operation="assign", skip=1, times=None)
+    with pytest.raises(TooManyRequests) as caught:
+        client.licenses.assign(ACCOUNT, [fota.devices[0], MALFORMED])
+
+    assert caught.value.in_doubt
+    fota.faults.clear()
+    assert client.licenses.status(ACCOUNT).used == 1
+
+
+class Reticent:
+    """A transport over the emulator whose answers lack some of their text."""
+
+    def __init__(self, lacking: bytes) -> None:
+        self.lacking = lacking
+
+    def send(self, request: HttpRequest, timeout_s: float) -> Response:
+        over = stand_in()
+        assert over is not None
+        answer = over.send(request, timeout_s)
+        return replace(answer, body=answer.body.replace(self.lacking, b""))
+
+    async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
+        return self.send(request, timeout_s)
+
+    def close(self) -> None:
+        pass
+
+    async def close_async(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("lacking", "cause"),
+    [
+        (b'"licenseAssigned":true,', "whether 990003425730500 has a license"),
+        (b'"licenseCount":1000,', "no counts"),
+    ],
+)
+def test_what_the_service_does_not_tell_leaves_the_loss_in_doubt(
+    fota: Emulator, lacking: bytes, cause: str
+) -> None:
+    fota.faults.keys_ignored(times=None, operation="any")
+    fota.faults.answer_lost(operation="assign")
+    with pytest.raises(ConnectionFailed) as caught:
+        fota.new_client(transport=Reticent(lacking)).licenses.assign(ACCOUNT, fota.devices[:1])
+
+    assert caught.value.in_doubt
+    assert cause in str(caught.value.__cause__)
+    fota.requests.assert_called("assign", times=1)
+
+
+@pytest.mark.fota(scenario=Scenario(accounts=(Account(devices=2_500, licenses=2_500),)))
+@pytest.mark.parametrize("bound", ["deadline_s", "retry_budget_s"])
+def test_what_is_read_on_the_way_has_the_time_of_the_whole_call(
+    fota: Emulator, client: Client, bound: str
+) -> None:
+    fota.faults.answer_lost(operation="assign")
+    fota.faults.answer_delayed(25, operation="devices", times=None)
+    began = fota.clock.now
+    with pytest.raises(ConnectionFailed) as caught:
+        client.licenses.assign(ACCOUNT, fota.devices, **{bound: 40})  # type: ignore[arg-type]
+
+    assert (fota.clock.now - began).total_seconds() == 40
+    assert isinstance(caught.value.__cause__, TimedOut)
+    fota.requests.assert_called("devices", times=2)
+
+
+def test_an_empty_list_is_refused_as_it_would_have_been(fota: Emulator, client: Client) -> None:
+    for verb, operation in (
+        (client.licenses.assign, "assign"),
+        (client.licenses.remove, "remove"),
+        (client.licenses.append_candidates, "candidates"),
+    ):
+        fota.faults.html_page(operation=operation)
+        with pytest.raises(InvalidParameter) as caught:
+            verb(ACCOUNT, [])
+        assert not caught.value.in_doubt
+        fota.requests.assert_called(operation, times=2)
+
+
+def test_what_is_missing_has_a_key_of_its_own(fota: Emulator, client: Client) -> None:
+    keys: list[str] = []
+    fota.faults.answer_lost(operation="assign")
+    fota.faults.html_page(operation="assign", skip=1)
+    client.licenses.assign(
+        ACCOUNT,
+        [fota.devices[0], MALFORMED],
+        idempotency_key="nightly 7",
+        before_request=lambda request: keys.append(request.headers.get("Idempotency-Key", "")),
+    )
+
+    lists_sent = [key for key in keys if key]
+    assert lists_sent[0] == "nightly 7"
+    assert len(set(lists_sent)) == len(lists_sent) == 3
+
+
+def test_a_list_that_is_altered_meanwhile_is_the_one_that_was_sent(
+    fota: Emulator, client: Client
+) -> None:
+    asked = LicensesAssignedRemovedRequest(list(fota.devices[:2]))
+
+    def alter(request: HttpRequest) -> None:
+        if asked.device_list is not None:
+            asked.device_list.clear()
+
+    fota.faults.answer_lost(operation="assign")
+    answer = client.licenses.assign_fota_licenses_to_devices_1(ACCOUNT, asked, before_request=alter)
+    assert [item.device_id for item in answer.device_list] == list(fota.devices[:2])
 
 
 # fault, its settings, tries again, what is raised, whether the write may have been carried out

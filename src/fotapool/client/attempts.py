@@ -55,8 +55,8 @@ class Shown:
         """Whoever is asked to wait by a 429 waits with all of its calls."""
         if isinstance(failure, TooManyRequests) and failure.retry_after_s is not None:
             until_s = now_s + min(failure.retry_after_s, RETRY_AFTER_MAX_S)
-            self.quiet_until_s = max(self.quiet_until_s, until_s)
-            self.slower = failure.response
+            if until_s >= self.quiet_until_s:
+                self.slower, self.quiet_until_s = failure.response, until_s
 
     def quiet_s(self, now_s: float, left_s: float) -> float:
         """How long to wait before a request. Raises TooManyRequests, as a call with `left_s`
@@ -102,7 +102,7 @@ class Course:
 
     def timeout_s(self, now_s: float) -> float:
         """How long an attempt may take that begins now. Raises TimedOut where that is nothing."""
-        left_s = min(self.options.timeout_s, self.left_s(now_s))
+        left_s = min(self.options.attempt_s, self.left_s(now_s))
         if left_s <= 0:
             raise TimedOut(f"the call took more than {self.options.deadline_s:g} s", sent=False)
         return left_s
@@ -236,7 +236,7 @@ def pause_s(failure: ApiError, attempt: int, left_s: float) -> float | None:
     if asked_s is None:
         import random  # noqa: PLC0415 -- few programs ever need it
 
-        spread_s = min(BACKOFF_MAX_S, BACKOFF_S * 2**attempt)
+        spread_s = min(BACKOFF_MAX_S, BACKOFF_S * 2 ** min(attempt, 10))
         asked_s = random.uniform(0, spread_s)  # noqa: S311 -- spreading load, not hiding anything
     wait_s = min(asked_s, RETRY_AFTER_MAX_S)
     return wait_s if wait_s <= left_s else None

@@ -54,8 +54,15 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
         return self.method == "POST" if self.writes is None else self.writes
 
 
-Steps: TypeAlias = Generator[Call[Any], Any, Call[T]]
-"""Calls to carry, each answered by its result; at the end the call that brings the whole."""
+class Settled(msgspec.Struct, Generic[T], frozen=True):
+    """What a write comes to of which nothing is missing any more."""
+
+    result: T
+
+
+Steps: TypeAlias = Generator[Call[Any], Any, Call[T] | Settled[T]]
+"""Calls to carry, each answered by its result; at the end the call that brings the whole, or the
+whole itself."""
 
 
 class Performer(Protocol):

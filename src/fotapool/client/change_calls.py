@@ -6,7 +6,7 @@ What its devices hold is read, and what is not as was asked is sent: nothing els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import structs
 
-from fotapool.client.calls import NO_CURSOR, Call, Steps, list_of_imeis, making
+from fotapool.client.calls import NO_CURSOR, Call, Settled, Steps, list_of_imeis, making
 from fotapool.client.documented_calls import (
     candidates_call,
     candidates_path,
@@ -24,11 +24,12 @@ from fotapool.client.documented_calls import (
     reading,
     subscription_call,
 )
-from fotapool.client.errors import Response
+from fotapool.client.errors import ApiError, Response
 from fotapool.client.results import CandidateEdit, LicenseChange, Page, Subscription, Verdict
 from fotapool.model import Outcome, Verb, parse_imei
 from fotapool.wire import family_answers as answers
 from fotapool.wire import v2, v3
+from fotapool.wire.answered import keep_answer
 from fotapool.wire.documented import (
     DeviceResult,
     DeviceResult1,
@@ -132,9 +133,11 @@ def edit_call(
     body = answers.write_candidates(listed, append=append)
     call = Call("POST", candidates_path(account), reading(answers.read_candidates), body, key)
     edit = making(partial(_edit_of, account), call)
-    if append:
-        return structs.replace(edit, settle=partial(_append_steps, account, listed))
-    return structs.replace(edit, idempotent=True)
+    if not append:
+        return structs.replace(edit, idempotent=True)
+    if not listed:
+        return structs.replace(edit, writes=False)  # nothing to do: the service says so
+    return structs.replace(edit, settle=partial(_append_steps, account, listed))
 
 
 def clear_call(account: str, key: str | None) -> Call[CandidateEdit]:
@@ -167,32 +170,25 @@ def _documented(
         joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
         told=told,
     )
-    return _settleable(account, verb, imeis, form, None)
+    return _settleable(account, verb, list(imeis), form, None)
 
 
 def _settleable(
     account: str, verb: Verb, imeis: list[str], form: _Form[T, Any], key: str | None
 ) -> Call[T]:
-    steps = partial(_steps, account, verb, imeis, form)
-    return structs.replace(form.send(imeis), key=key, settle=steps)
+    call = structs.replace(form.send(imeis), key=key)
+    if not imeis:
+        return structs.replace(call, writes=False)  # nothing to do: the service says so
+    return structs.replace(call, settle=partial(_steps, account, verb, imeis, form))
 
 
 def _steps(account: str, verb: Verb, imeis: list[str], form: _Form[T, Any]) -> Steps[T]:
     """Reads what the devices hold; ends with the call for those that are not as was asked."""
-    names = [imei for imei in dict.fromkeys(imeis) if parse_imei(imei) is not None]
-    held: dict[str, bool | None] = {}
-    for start in range(0, len(names), NAMED_MAX):
-        read: answers.DeviceList = yield named_call(account, names[start : start + NAMED_MAX])
-        held |= {
-            device.device_id: device.license_assigned
-            for device in read.device_list or ()
-            if device.request_status in (None, "Success")
-        }
+    held = yield from _read_held(account, imeis)
     wanted = verb is Verb.ASSIGN
     first = _first_of(imeis)
     is_done = [here and held.get(imei) is wanted for here, imei in zip(first, imeis, strict=True)]
     missing = [imei for imei, done in zip(imeis, is_done, strict=True) if not done]
-    call = form.send(missing) if missing else _totals_call(account, form)
 
     def item_of(at: int, answered: dict[str, list[Any]]) -> Any:
         if is_done[at]:
@@ -210,7 +206,25 @@ def _steps(account: str, verb: Verb, imeis: list[str], form: _Form[T, Any]) -> S
             answered.setdefault(form.name_of(item), []).append(item)
         return form.joined(answer, tuple(item_of(at, answered) for at in range(len(imeis))))
 
-    return structs.replace(making(whole, call), settle=partial(_steps, account, verb, imeis, form))
+    if not missing:
+        told: Subscription = yield subscription_call(account)
+        return Settled(whole(_totals_of(told, form)))
+    call = making(whole, form.send(missing))
+    return structs.replace(call, settle=partial(_steps, account, verb, imeis, form))
+
+
+def _read_held(account: str, imeis: list[str]) -> Generator[Call[Any], Any, dict[str, bool]]:
+    """Which of the devices that the account has hold a license. Raises ApiError if not told."""
+    names = [imei for imei in dict.fromkeys(imeis) if parse_imei(imei) is not None]
+    held: dict[str, bool] = {}
+    for start in range(0, len(names), NAMED_MAX):
+        read: answers.DeviceList = yield named_call(account, names[start : start + NAMED_MAX])
+        for device in read.device_list or ():
+            if device.request_status in (None, "Success"):
+                if device.license_assigned is None:
+                    raise ApiError(f"it is not told whether {device.device_id} has a license")
+                held[device.device_id] = device.license_assigned
+    return held
 
 
 def _first_of(imeis: list[str]) -> list[bool]:
@@ -223,15 +237,13 @@ def _first_of(imeis: list[str]) -> list[bool]:
     return first
 
 
-def _totals_call(account: str, form: _Form[T, Any]) -> Call[T]:
-    """An answer without verdicts, for what is done already."""
-
-    def make(told: Subscription) -> T:
-        if told.total is None or told.used is None:
-            raise msgspec.ValidationError("the subscription tells no counts")
-        return form.told(told.account, told.total, told.used)
-
-    return making(make, subscription_call(account))
+def _totals_of(told: Subscription, form: _Form[T, Any]) -> T:
+    """An answer without verdicts, for what is done already. Raises ApiError for unknown totals."""
+    if told.total is None or told.used is None:
+        raise ApiError("the subscription tells no counts")
+    result = form.told(told.account, told.total, told.used)
+    keep_answer(result, told.response)
+    return result
 
 
 def _append_steps(account: str, imeis: list[str]) -> Steps[CandidateEdit]:
@@ -245,11 +257,11 @@ def _append_steps(account: str, imeis: list[str]) -> Steps[CandidateEdit]:
             break
         cursor = page.cursor
     missing = [imei for imei in imeis if imei not in listed]
-    if missing:
-        call = edit_call(account, missing, None, append=True)
-    else:
+    if not missing:
         read = documented_get(candidates_path(account), answers.read_candidates)
-        call = making(partial(_edit_of, account), read)
+        told: CandidateEdit = yield making(partial(_edit_of, account), read)
+        return Settled(replace(told, reconciled=True))
+    call = edit_call(account, missing, None, append=True)
     again = partial(_append_steps, account, imeis)
     return structs.replace(making(lambda edit: replace(edit, reconciled=True), call), settle=again)
 

@@ -21,6 +21,9 @@ TIMEOUT_S = 30.0
 MAX_RETRIES = 2
 RETRY_BUDGET_S = 120.0
 
+ENDLESS_S = 1e8
+"""Three years: as long as a wait can be that every clock and socket can still count."""
+
 
 class CallOptions(TypedDict, total=False):
     """What one call, or a client of `with_options`, has otherwise than its client.
@@ -51,11 +54,13 @@ class Options:
 
     def __post_init__(self) -> None:
         for name in ("timeout_s", "deadline_s"):
-            if not (value := getattr(self, name)) > 0:
-                raise ConfigurationError(f"{name} {value}: use a number of seconds above 0")
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and value > 0):
+                raise ConfigurationError(f"{name} {value!r}: use a number of seconds above 0")
         for name in ("max_retries", "retry_budget_s"):
-            if not (value := getattr(self, name)) >= 0:
-                raise ConfigurationError(f"{name} {value}: use a number from 0")
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and value >= 0):
+                raise ConfigurationError(f"{name} {value!r}: use a number from 0")
         scheme, _, rest = self.origin.partition("://")
         if "@" in rest:
             raise ConfigurationError("base_url: it holds a login; give that in its own arguments")
@@ -63,6 +68,11 @@ class Options:
             raise ConfigurationError(
                 f"base_url {self.base_url!r}: use an origin such as {PRODUCTION}"
             )
+
+    @property
+    def attempt_s(self) -> float:
+        """How long an attempt may take."""
+        return min(self.timeout_s, ENDLESS_S)
 
     @property
     def origin(self) -> str:

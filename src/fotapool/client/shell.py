@@ -18,11 +18,11 @@ from fotapool.client.attempts import (
     request_of,
     token_call,
 )
-from fotapool.client.calls import Call
+from fotapool.client.calls import Call, Settled
 from fotapool.client.certificates import FilePath
 from fotapool.client.credentials import Credentials, given
 from fotapool.client.devices import DevicesController, UpgradesController
-from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response
+from fotapool.client.errors import AnswerError, ApiError, ConnectionFailed, Response, TimedOut
 from fotapool.client.errors_by_code import error_of
 from fotapool.client.licenses import LicensesController
 from fotapool.client.network import CONNECTIONS_MAX, Network
@@ -50,6 +50,7 @@ from fotapool.client.transport import (
 from fotapool.client.watching import AfterRequest, BeforeRequest, Watch, listen
 from fotapool.wire.login import TokenAnswer
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -123,15 +124,14 @@ class Client:
         self._tokens = Tokens(self._credentials, fetch_token=self._fetch_token, log_in=self._log_in)
         self._shown = Shown()
         origin = given("base_url", base_url) or PRODUCTION
-        options = Options(origin, timeout_s, deadline_s, max_retries, retry_budget_s)
-        self._become(options, Watch(before_request, after_request))
+        self._options = Options(origin, timeout_s, deadline_s, max_retries, retry_budget_s)
+        self._watch = Watch(before_request, after_request)
+        self._make_parts()
         refuse_beside(transport, network)
         check(self._transport, self._options.origin)
         listen()
 
-    def _become(self, options: Options, watch: Watch) -> None:
-        self._options = options
-        self._watch = watch
+    def _make_parts(self) -> None:
         self.licenses: LicensesController = LicensesController(self)
         self.pool: PoolController = PoolController(self)
         self.devices: DevicesController = DevicesController(self)
@@ -154,10 +154,16 @@ class Client:
         """
         if not options:
             return self
+        other = self._other(options)
+        other._make_parts()  # noqa: SLF001 -- one's own kind: no other's secret is looked into
+        return other
+
+    def _other(self, options: CallOptions) -> Self:
+        """One with other options, for a call alone: its parts are still those of this one."""
         check_names(options)
         other = copy(self)
-        # One's own kind: no other's secret is looked into.
-        other._become(changed(self._options, options), changed(self._watch, options))  # noqa: SLF001
+        other._options = changed(self._options, options)  # noqa: SLF001 -- as above
+        other._watch = changed(self._watch, options)  # noqa: SLF001 -- as above
         return other
 
     def close(self) -> None:
@@ -167,7 +173,7 @@ class Client:
     def perform(self, call: Call[T], **options: Unpack[CallOptions]) -> T:
         """Carry a call. Raises ApiError, and ConfigurationError before any request."""
         if options:
-            return self.with_options(**options).perform(call)
+            return self._other(options).perform(call)
         call, course = keyed(call), Course(self._options, self._now_s())
         while True:
             try:
@@ -182,33 +188,41 @@ class Client:
                 if step.wait_s > 0:
                     pause(self._transport, step.wait_s)
                 if step.settle:
-                    call = self._settled(call, lost, course)
+                    settled = self._settled(call, lost, course)
+                    if isinstance(settled, Settled):
+                        return settled.result
+                    call = settled
             finally:
                 del lost  # else it holds this frame, and this frame it
 
-    def _settled(self, call: Call[T], lost: ApiError, course: Course) -> Call[T]:
-        """The call that brings what is missing of one whose answer was lost.
+    def _settled(self, call: Call[T], lost: ApiError, course: Course) -> Call[T] | Settled[T]:
+        """What a call comes to whose answer was lost, or the call that brings what is missing.
 
         Raises the loss where what became of it cannot be read.
         """
-        left_s = course.left_s(self._now_s())
-        if call.settle is None or left_s <= 0:
+        if call.settle is None:
             raise lost
-        steps, reader = call.settle(), self.with_options(deadline_s=left_s)
+        steps = call.settle()
         try:
             question = next(steps)
             while True:
-                question = steps.send(reader.perform(question))
+                question = steps.send(self._asked(question, course))
         except StopIteration as end:
-            missing: Call[T] = end.value
+            settled: Call[T] | Settled[T] = end.value
         except ApiError as failure:
             raise lost from failure
         finally:
             del lost
         if self._shown.keeps_keys:
             return call
-        course.in_doubt = False
-        return missing
+        return keyed(settled) if isinstance(settled, Call) else settled
+
+    def _asked(self, question: Call[S], course: Course) -> S:
+        """What is asked on the way, in the time that the call still has for another attempt."""
+        left_s = course.wait_left_s(self._now_s())
+        if left_s <= 0:
+            raise TimedOut("no time is left to read what became of it", sent=False)
+        return self._other({"deadline_s": left_s}).perform(question)
 
     def _attempt(self, call: Call[T], course: Course) -> T:
         """Send a call, and again with a new token where one is refused and was not yet renewed."""
@@ -231,10 +245,12 @@ class Client:
 
     def _leave_alone(self, course: Course) -> None:
         """Wait while the server has asked for it, whichever call it was that it asked."""
-        now_s = self._now_s()
-        wait_s = self._shown.quiet_s(now_s, course.wait_left_s(now_s))
-        if wait_s > 0:
-            pause(self._transport, wait_s)
+        heard_s = -inf
+        while self._shown.quiet_until_s > heard_s:  # meanwhile another call may have been asked
+            heard_s, now_s = self._shown.quiet_until_s, self._now_s()
+            wait_s = self._shown.quiet_s(now_s, course.wait_left_s(now_s))
+            if wait_s > 0:
+                pause(self._transport, wait_s)
 
     def _send(self, request: HttpRequest, timeout_s: float) -> Response:
         """One request, one answer. Raises ApiError for no answer and for one outside 2xx."""
@@ -267,5 +283,7 @@ class Client:
         return self._carry(login_call(self._credentials, bearer))
 
     def _carry(self, call: Call[T]) -> T:
+        # Not to be sent while the server wants to be left alone: its call waits, and not a lock.
+        self._shown.quiet_s(self._now_s(), 0.0)
         request = bare_request(self._options.origin, call)
-        return read_answer(call, self._send(request, self._options.timeout_s))
+        return read_answer(call, self._send(request, self._options.attempt_s))
