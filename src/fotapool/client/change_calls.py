@@ -6,6 +6,7 @@ What its devices hold is read, and what is not as was asked is sent: nothing els
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -104,7 +105,7 @@ def v3_change_call(
         items_of=lambda answer: answer.device_list,
         name_of=lambda item: item.device_id,
         done=lambda imei: DeviceResult1(imei, status),
-        was_done=lambda _item: False,
+        was_done=lambda item: v3.read_outcomes(verb, [item])[0] is _WAS_DONE[verb],
         joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
         told=lambda account, total, used: LicenseResponse1(
             account_name=account, lic_count=None, lic_total_count=total, lic_used_count=used
@@ -122,12 +123,13 @@ def v2_change_call(account: str, verb: Verb, request: LicenseIMEI) -> Call[Licen
         return Call("POST", path, reading(v2.read_change), body)
 
     status = v2.WORDS[verb][_DONE[verb]][0]
+    was_done = v2.WORDS[verb][_WAS_DONE[verb]]
     form = _Form(
         send,
         items_of=lambda answer: answer.device_list,
         name_of=lambda item: item.device_id,
         done=lambda imei: DeviceResult(imei, status),
-        was_done=lambda _item: False,
+        was_done=lambda item: (item.status, item.result_reason) == was_done,
         joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
         told=lambda account, total, used: LicenseResponse(
             account_name=account, lic_total_count=total, lic_used_count=used
@@ -285,4 +287,4 @@ def _read_change(verb: Verb, response: Response) -> LicenseChange:
 
 
 def _read_sequence(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
