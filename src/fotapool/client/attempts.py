@@ -48,7 +48,7 @@ class Shown:
     """What a server has shown of itself: that it keeps keys, or wants to be left alone."""
 
     keeps_keys: bool = False
-    slower: TooManyRequests | None = None
+    slower: Response | None = None
     quiet_until_s: float = -math.inf
 
     def take(self, failure: AnswerError, now_s: float) -> None:
@@ -56,7 +56,8 @@ class Shown:
         if isinstance(failure, TooManyRequests) and failure.retry_after_s is not None:
             until_s = now_s + min(failure.retry_after_s, RETRY_AFTER_MAX_S)
             if until_s >= self.quiet_until_s:
-                self.slower, self.quiet_until_s = failure, until_s
+                # Not the error: it holds every frame that it went through, requests and all.
+                self.slower, self.quiet_until_s = failure.response, until_s
 
     def quiet_s(self, now_s: float, left_s: float) -> float:
         """How long to wait before a request. Raises TooManyRequests, as a call with `left_s`
@@ -65,7 +66,7 @@ class Shown:
         if self.slower is None or wait_s <= 0:
             return 0.0
         if wait_s > left_s:
-            raise TooManyRequests(self.slower.response)
+            raise TooManyRequests(self.slower)
         return wait_s
 
 
