@@ -502,6 +502,14 @@ KEEPS = {"fotapool-idempotency": "24h"}
 UNKNOWN = answer(503, {"errorCode": "OUTCOME_UNKNOWN", "errorMessage": "?"})
 
 
+@pytest.mark.parametrize("number", ["", "seven", "٣", "9" * 5000])
+def test_a_number_of_a_change_that_is_none(number: str) -> None:
+    made = Response(200, {"fotapool-change": number}, json.dumps(CHANGE).encode())
+    client, _ = ready(made)
+
+    assert client.licenses.assign("a", [A]).change is None
+
+
 @pytest.mark.parametrize("first", [BROKEN, SLOW, UNKNOWN])
 def test_a_server_that_keeps_keys_is_asked_again_under_the_same_one(
     first: Response | Exception,

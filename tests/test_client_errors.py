@@ -442,6 +442,28 @@ def test_an_error_is_gone_when_nobody_holds_it(fota: Emulator, wrong: dict[str, 
         gc.enable()
 
 
+def test_a_call_that_was_asked_to_wait_or_left_in_doubt_holds_no_error(fota: Emulator) -> None:
+    fota.faults.keys_ignored(times=None, operation="any")
+    fota.faults.too_many_requests(times=None, operation="status")
+    fota.faults.answer_lost(times=None, operation="assign")
+    fota.faults.html_page(500, times=None, operation="devices")
+    client = fota.new_client()
+    gc.collect()
+    gc.disable()
+    try:
+        for call in (
+            lambda: client.licenses.status(ACCOUNT),
+            lambda: client.licenses.status(ACCOUNT, retry_budget_s=0),
+            lambda: client.licenses.assign(ACCOUNT, fota.devices[:1], retry_budget_s=9),
+        ):
+            error = caught_by(call)
+            gone = weakref.ref(error)
+            del error
+            assert gone() is None
+    finally:
+        gc.enable()
+
+
 @BOTH
 def test_a_refused_login_is_told_to_each_with_a_traceback_of_its_own(fota: Emulator) -> None:
     client = fota.new_client(password="wrong")

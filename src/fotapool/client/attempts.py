@@ -56,6 +56,7 @@ class Shown:
         if isinstance(failure, TooManyRequests) and failure.retry_after_s is not None:
             until_s = now_s + min(failure.retry_after_s, RETRY_AFTER_MAX_S)
             if until_s >= self.quiet_until_s:
+                # Not the error: it holds every frame that it went through, requests and all.
                 self.slower, self.quiet_until_s = failure.response, until_s
 
     def quiet_s(self, now_s: float, left_s: float) -> float:

@@ -6,6 +6,7 @@ What its devices hold is read, and what is not as was asked is sent: nothing els
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -105,8 +106,15 @@ def v3_change_call(
         )
 
     status = v3.WORDS[verb][_DONE[verb]][0]
-    done = partial(DeviceResult1, status=status)
-    return _documented(account, verb, request.device_list, send=send, done=done, told=told)
+    return _documented(
+        account,
+        verb,
+        request.device_list,
+        send=send,
+        done=partial(DeviceResult1, status=status),
+        was_done=lambda item: v3.read_outcomes(verb, [item])[0] is _WAS_DONE[verb],
+        told=told,
+    )
 
 
 def v2_change_call(account: str, verb: Verb, request: LicenseIMEI) -> Call[LicenseResponse]:
@@ -121,8 +129,16 @@ def v2_change_call(account: str, verb: Verb, request: LicenseIMEI) -> Call[Licen
         return LicenseResponse(account_name=account, lic_total_count=total, lic_used_count=used)
 
     status = v2.WORDS[verb][_DONE[verb]][0]
-    done = partial(DeviceResult, status=status)
-    return _documented(account, verb, request.device_list, send=send, done=done, told=told)
+    was_done = v2.WORDS[verb][_WAS_DONE[verb]]
+    return _documented(
+        account,
+        verb,
+        request.device_list,
+        send=send,
+        done=partial(DeviceResult, status=status),
+        was_done=lambda item: (item.status, item.result_reason) == was_done,
+        told=told,
+    )
 
 
 def edit_call(
@@ -156,6 +172,7 @@ def _documented(
     *,
     send: Callable[[list[str] | None], Call[AnswerT]],
     done: Callable[[str], Any],
+    was_done: Callable[[Any], bool],
     told: Callable[[str, int, int], AnswerT],
 ) -> Call[AnswerT]:
     if imeis is None:
@@ -166,7 +183,7 @@ def _documented(
         items_of=lambda answer: answer.device_list,
         name_of=lambda item: item.device_id,
         done=done,
-        was_done=lambda _item: False,
+        was_done=was_done,
         joined=lambda answer, items: replace(answer, device_list=items, reconciled=True),
         told=told,
     )
@@ -287,4 +304,4 @@ def _read_change(verb: Verb, response: Response) -> LicenseChange:
 
 
 def _read_sequence(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
