@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,10 @@ from fotapool import (
     ErrorException,
     Forbidden,
     Outcome,
+    PlanChange,
+    PlannedDevice,
     Response,
+    UnexpectedAnswer,
     Verdict,
 )
 from fotapool.model import Role, Verb
@@ -235,6 +239,157 @@ def test_the_documented_device_list(play: Play, documented: Client) -> None:
         (A, True, True),
         (STRANGE, False, None),
     ]
+
+
+# --- planned upgrades --------------------------------------------------------------------------
+
+FIRMWARE: dict[str, Any] = {
+    "firmware_name": "FOTA_Verizon_Model-A_01To02_HF",
+    "firmware_to": "VerizonFirmwareVersion-02",
+    "starts_on": date(2020, 8, 21),
+    "ends_on": date(2020, 8, 22),
+}
+D = f"{IMEIS['D']:015d}"
+ACCEPTED, CANCELLED = ("Device Accepted", "success"), ("RequestFailed", "Upgrade cancelled.")
+
+
+def test_a_planned_upgrade(play: Play, documented: Client) -> None:
+    play.play("assign ABC")
+    upgrades = documented.upgrades
+    made = upgrades.plan(ACCOUNT, [A, D, STRANGE, "x", A, B], **FIRMWARE)
+
+    def stood() -> tuple[str | None, list[tuple[str, tuple[str, str]]]]:
+        told = upgrades.planned(ACCOUNT, made.upgrade_id)
+        assert (told.account, told.upgrade_id) == (ACCOUNT, made.upgrade_id)
+        return told.status, [(it.imei, (it.status, it.reason)) for it in told.devices]
+
+    assert told(made.verdicts) == [
+        (A, Outcome.SCHEDULED),
+        (D, Outcome.NOT_LICENSED),
+        (STRANGE, Outcome.UNKNOWN_DEVICE),
+        ("x", Outcome.MALFORMED),
+        (A, Outcome.ALREADY_SCHEDULED),
+        (B, Outcome.SCHEDULED),
+    ]
+    assert [verdict.imei for verdict in made.refused] == [D, STRANGE, "x", A]
+    assert (made.account, made.change, made.replayed) == (ACCOUNT, 4, False)
+    assert stood() == ("Queued", [(A, ACCEPTED), (B, ACCEPTED)])
+
+    added = upgrades.add_to_plan(ACCOUNT, made.upgrade_id, [C, B])
+    assert told(added.verdicts) == [(C, Outcome.SCHEDULED), (B, Outcome.ALREADY_SCHEDULED)]
+    play.play("start A")
+    taken = upgrades.remove_from_plan(ACCOUNT, made.upgrade_id, [A, B, B])
+    assert told(taken.verdicts) == [
+        (A, Outcome.UPGRADE_RUNNING),
+        (B, Outcome.CANCELLED),
+        (B, Outcome.NOT_SCHEDULED),
+    ]
+    running = ("InProgress", "Upgrade in progress.")
+    assert stood() == ("InProgress", [(A, running), (B, CANCELLED), (C, ACCEPTED)])
+
+    given_up = upgrades.cancel_plan(ACCOUNT, made.upgrade_id)
+    assert (given_up.upgrade_id, given_up.verdicts, given_up.change) == (made.upgrade_id, (), 8)
+    play.play("finish A")
+    finished = ("Finished", "success")
+    assert stood() == ("Finished", [(A, finished), (B, CANCELLED), (C, CANCELLED)])
+    assert added.upgrade_id == taken.upgrade_id == made.upgrade_id
+
+
+def test_what_a_plan_was_asked_for(play: Play, documented: Client) -> None:
+    play.play("assign A")
+    made = documented.upgrades.plan(ACCOUNT, [A], **FIRMWARE, idempotency_key="monday")
+    again = documented.upgrades.plan(ACCOUNT, [A], **FIRMWARE, idempotency_key="monday")
+    found = documented.upgrades.planned(ACCOUNT, made.upgrade_id)
+
+    assert (again.upgrade_id, made.replayed, again.replayed) == (made.upgrade_id, False, True)
+    assert (found.firmware_name, found.firmware_to) == (
+        "FOTA_Verizon_Model-A_01To02_HF",
+        "VerizonFirmwareVersion-02",
+    )
+    assert (found.starts_on, found.starts_on_text) == (date(2020, 8, 21), "2020-08-21")
+    assert found.response.json()["startDate"] == "2020-08-21"
+
+
+def test_plans_that_are_none(documented: Client) -> None:
+    upgrades, nowhere = documented.upgrades, "6c9efc3c-3d1c-4d4a-9a2e-7c4f4f6ac001"
+    for call in (
+        lambda: upgrades.planned(ACCOUNT, nowhere),
+        lambda: upgrades.add_to_plan(ACCOUNT, nowhere, [A]),
+        lambda: upgrades.remove_from_plan(ACCOUNT, nowhere, [A]),
+        lambda: upgrades.cancel_plan(ACCOUNT, nowhere),
+    ):
+        with pytest.raises(ErrorException, match="Invalid upgradeId"):
+            call()
+    with pytest.raises(ErrorException, match="Invalid uuid"):
+        upgrades.planned(ACCOUNT, "a/b?c")
+    with pytest.raises(ValueError, match=r"upgrade '\.\.': no upgrade has this id"):
+        upgrades.cancel_plan(ACCOUNT, "..")
+    with pytest.raises(TypeError, match=r"write \[imei\]"):
+        upgrades.plan(ACCOUNT, A, **FIRMWARE)
+    with pytest.raises(TypeError, match=r"is a moment; give a day, such as moment\.date"):
+        upgrades.plan(ACCOUNT, [A], **FIRMWARE | {"ends_on": datetime(2020, 8, 22, tzinfo=UTC)})
+
+
+# status, reason; of a device that is added, and of one that is taken out
+WORDS = [
+    ("RequestPending",      None,                            Outcome.SCHEDULED,      Outcome.CANCELLED),
+    ("AddDeviceSucceed",    "Device added Successfully",     Outcome.SCHEDULED,      Outcome.CANCELLED),
+    ("Success",             "",                              Outcome.SCHEDULED,      Outcome.CANCELLED),
+    ("RequestFailed",       "Upgrade already scheduled.",    Outcome.ALREADY_SCHEDULED, Outcome.ALREADY_SCHEDULED),
+    ("AddDeviceFailed",     "No license attached to device", Outcome.NOT_LICENSED,   Outcome.NOT_LICENSED),
+    ("RequestFailed",       "It rains.",                     Outcome.UNRECOGNIZED,   Outcome.UNRECOGNIZED),
+    ("RequestFailed",       None,                            Outcome.UNRECOGNIZED,   Outcome.UNRECOGNIZED),
+    ("Perhaps",             "success",                       Outcome.UNRECOGNIZED,   Outcome.UNRECOGNIZED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "reason", "added", "taken"), WORDS)
+@pytest.mark.parametrize("name", ["resultReason", "Reason", "reason"])
+def test_the_words_for_devices_of_plans(
+    status: str, reason: str | None, name: str, added: Outcome, taken: Outcome
+) -> None:
+    told_ = page(id="u", deviceList=[{"deviceId": A, "status": status, name: reason}])
+    with Client(transport=Script(told_, told_), access_token="t", session_token="s") as client:
+        for change, outcome in (
+            (client.upgrades.add_to_plan(ACCOUNT, "u", [A]), added),
+            (client.upgrades.remove_from_plan(ACCOUNT, "u", [A]), taken),
+        ):
+            expected = Verdict(A, outcome, status, reason or "")
+            assert change == PlanChange(ACCOUNT, "u", (expected,), None)
+
+
+def test_answers_of_others_to_plans_are_read_as_they_come() -> None:
+    script = Script(
+        page(),
+        page(
+            startDate="soon", status="Queued", more=1, deviceList=[{"deviceId": A, "status": "Q"}]
+        ),
+        page(startDate="2020-08-21T00:00:00Z"),
+        page(),
+        answer(200, {}),
+        answer(200, {"success": False}),
+        page(),
+    )
+    ready: dict[str, Any] = {"access_token": "t", "session_token": "s"}
+    with Client(transport=script, **ready, max_retries=0) as client:
+        upgrades = client.upgrades
+        empty = upgrades.planned(ACCOUNT, "u")
+        assert (empty.account, empty.upgrade_id, empty.status) == (ACCOUNT, "u", None)
+        assert (empty.devices, empty.starts_on, empty.firmware_to) == ((), None, None)
+        vague = upgrades.planned(ACCOUNT, "u")
+        assert (vague.starts_on, vague.starts_on_text) == (None, "soon")
+        assert vague.devices == (PlannedDevice(A, "Q", ""),)
+        assert upgrades.planned(ACCOUNT, "u").starts_on == date(2020, 8, 21)
+        assert upgrades.add_to_plan(ACCOUNT, "u", [A]) == PlanChange(ACCOUNT, "u", ())
+        assert upgrades.cancel_plan(ACCOUNT, "u") == PlanChange(ACCOUNT, "u", ())
+        with pytest.raises(UnexpectedAnswer, match="the service says success: false"):
+            upgrades.cancel_plan(ACCOUNT, "u")
+        with pytest.raises(UnexpectedAnswer, match="does not say which upgrade it made") as caught:
+            upgrades.plan(ACCOUNT, [A], **FIRMWARE)
+        assert caught.value.in_doubt
+
+
+# --- answers of others -------------------------------------------------------------------------
 
 
 def page(**members: object) -> Response:

@@ -190,11 +190,18 @@ def test_each_request_is_a_line_without_secrets(
 
 
 def test_no_header_that_lets_somebody_in_is_shown() -> None:
-    names = ("Authorization", "PROXY-AUTHORIZATION", "VZ-M2M-Token", "Cookie", "Set-Cookie")
+    names = (
+        "Authorization",
+        "PROXY-AUTHORIZATION",
+        "VZ-M2M-Token",
+        "RevokedAccessToken",
+        "Cookie",
+        "Set-Cookie",
+    )
     headers = dict.fromkeys(names, "let me in") | {"X-Request-Id": "r-1"}
     told = line_of(HttpRequest("GET", "http://h/", headers), Response(200, headers, b"{}"), 0.0125)
 
-    assert told.count("'***'") == 10
+    assert told.count("'***'") == 12
     assert told.count("'r-1'") == 2
     assert "let me in" not in told
     assert told.endswith(" 2 bytes in 12 ms")

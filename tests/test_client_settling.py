@@ -7,6 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -477,3 +478,60 @@ def test_a_login_that_is_not_answered_says_nothing_of_the_write(fota: Emulator) 
     with pytest.raises(TimedOut) as caught:
         fota.new_client().licenses.assign(ACCOUNT, fota.devices[:1])
     assert (caught.value.in_doubt, caught.value.sent) == (False, False)
+
+
+# --- plans -------------------------------------------------------------------------------------
+
+# the write, and how often it is sent when each of its answers is lost
+PLANS: list[tuple[str, Callable[[Client, str, str], object], int]] = [
+    ("POST",   lambda c, _, b: c.upgrades.plan(ACCOUNT, [b], **FIRMWARE),       1),
+    ("PUT",    lambda c, u, b: c.upgrades.add_to_plan(ACCOUNT, u, [b]),         1),
+    ("PUT",    lambda c, u, b: c.upgrades.remove_from_plan(ACCOUNT, u, [b]),    1),
+    ("DELETE", lambda c, u, _: c.upgrades.cancel_plan(ACCOUNT, u),              3),
+]  # fmt: skip
+FIRMWARE: dict[str, Any] = {
+    "firmware_name": "new",
+    "firmware_to": "2",
+    "starts_on": date(2026, 2, 1),
+    "ends_on": date(2026, 2, 2),
+}
+
+
+@pytest.mark.parametrize(("method", "write", "times"), PLANS)
+def test_a_plan_whose_answer_is_lost_is_left_in_doubt(
+    fota: Emulator,
+    client: Client,
+    method: str,
+    write: Callable[[Client, str, str], object],
+    times: int,
+) -> None:
+    a, b = fota.devices[:2]
+    client.licenses.assign(ACCOUNT, [a, b])
+    made = client.upgrades.plan(ACCOUNT, [a], **FIRMWARE)
+    fota.requests.clear()
+    with (
+        fota.faults.answer_lost(operation="upgrades", times=None),
+        pytest.raises(ConnectionFailed) as caught,
+    ):
+        write(client, made.upgrade_id, b)
+
+    assert caught.value.in_doubt
+    assert [entry.method for entry in fota.requests] == [method] * times
+    if method != "DELETE":
+        with fota.faults.too_many_requests(operation="upgrades"):
+            write(client, made.upgrade_id, b)
+    fota.requests.clear()
+    with fota.faults.answer_lost(operation="upgrades"):
+        assert client.upgrades.cancel_plan(ACCOUNT, made.upgrade_id).upgrade_id == made.upgrade_id
+    fota.requests.assert_called("upgrades", times=2)
+
+
+def test_a_plan_is_sent_again_to_a_server_that_keeps_keys(fota: Emulator) -> None:
+    fota.client.licenses.assign(ACCOUNT, fota.devices[:1])
+    fota.faults.answer_lost(operation="upgrades")
+    made = fota.client.upgrades.plan(ACCOUNT, fota.devices[:1], **FIRMWARE)
+
+    assert (made.replayed, told(made.verdicts)) == (
+        True,
+        [(fota.devices[0], Outcome.SCHEDULED, False)],
+    )

@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -20,7 +21,18 @@ from fotapool.testing import Account, Emulator, Live, Scenario
 from official import ACCOUNT, Theirs, credentials, raised
 from test_docs import blocks, table, text_of
 from test_official_defects import PAGE, A, B
-from test_official_family import named, v1_devices, v1_list, v2_devices, v2_list, v3_devices
+from test_official_family import (
+    FIRMWARE,
+    append,
+    named,
+    remove,
+    upgrade,
+    v1_devices,
+    v1_list,
+    v2_devices,
+    v2_list,
+    v3_devices,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the official SDK warns
 
@@ -131,8 +143,7 @@ def test_every_call_is_named(fota_live: Live) -> None:
     with Client() as client:
         for _, documented, plain in named:
             for verb in documented + plain:
-                controller, operation = verb.split(".")
-                assert callable(getattr(getattr(client, controller), operation)), verb
+                assert callable(attrgetter(verb)(client)), verb
 
 
 @pytest.mark.parametrize(
@@ -145,6 +156,9 @@ def test_every_call_is_named(fota_live: Live) -> None:
         "V2ListOfLicensesToRemoveResult",
         "FotaV3Subscription",
         "V3AccountDevice",
+        "FirmwareUpgrade",
+        "FirmwareUpgradeDeviceListItem",
+        "FirmwareUpgradeChangeResult",
     ],
 )
 def test_every_field_of_a_model_is_named(model: str) -> None:
@@ -410,3 +424,65 @@ def test_each_call_with_a_plain_verb_was_carried_out() -> None:
         if any(verb.startswith("licenses.") for verb in plain)
     }
     assert {call for call, *_ in SAME} == with_a_verb
+
+
+# --- upgrades and sessions, carried out by both ------------------------------------------------
+
+
+def upgraded(it: Any) -> tuple[object, ...]:
+    """An upgrade as the official SDK has it, without the id."""
+    devices = [(d.device_id, d.status, getattr(d, "result_reason", "")) for d in it.device_list]
+    return it.firmware_name, it.firmware_to, it.start_date, it.status, devices
+
+
+def planned(it: fotapool.PlannedUpgrade) -> tuple[object, ...]:
+    devices = [(d.imei, d.status, d.reason) for d in it.devices]
+    return it.firmware_name, it.firmware_to, it.starts_on_text, it.status, devices
+
+
+def judged(it: fotapool.PlanChange) -> list[tuple[str, str, str]]:
+    return [(verdict.imei, verdict.status, verdict.reason) for verdict in it.verdicts]
+
+
+@pytest.mark.fota(scenario=POOL)
+def test_an_upgrade_comes_to_the_same(fota: Emulator, fota_live: Live) -> None:
+    theirs = Theirs(fota_live).client.firmware_v1
+    ours = fota.client.upgrades
+    fota.snapshot()
+    asked: dict[str, Any] = {
+        "firmware_name": FIRMWARE["firmware_name"],
+        "firmware_to": FIRMWARE["firmware_to"],
+        "starts_on": FIRMWARE["start_date"],
+        "ends_on": FIRMWARE["end_date"],
+    }
+
+    made = theirs.schedule_firmware_upgrade(upgrade(A, C, Z)()).body
+    about = ACCOUNT, made.id
+    step = theirs.update_firmware_upgrade_devices
+    _, _, _, _, made_of_theirs = upgraded(made)
+    found = [made_of_theirs]
+    for body in (append(B, A)(), remove(A)()):
+        listed = step(*about, body).body.device_list
+        found.append([(item.device_id, item.status, item.reason) for item in listed])
+    found.append(upgraded(theirs.list_firmware_upgrade_details(*about).body))
+    assert theirs.cancel_scheduled_firmware_upgrade(*about).body.success
+    found.append(upgraded(theirs.list_firmware_upgrade_details(*about).body))
+
+    fota.restore()
+    plan = ours.plan(ACCOUNT, [A, C, Z], **asked)
+    about = ACCOUNT, plan.upgrade_id
+    assert found == [
+        judged(plan),
+        judged(ours.add_to_plan(*about, [B, A])),
+        judged(ours.remove_from_plan(*about, [A])),
+        planned(ours.planned(*about)),
+        (ours.cancel_plan(*about), planned(ours.planned(*about)))[1],
+    ]
+
+
+def test_a_session_is_ended_by_both(fota: Emulator, fota_live: Live) -> None:
+    Theirs(fota_live).client.session_management.end_connectivity_management_session()
+    fota.client.licenses.status(ACCOUNT)
+    fota.client.log_out()
+
+    assert [entry.status for entry in fota.requests.of("logout")] == [200, 200]

@@ -137,6 +137,7 @@ def test_no_secret_is_in_the_journal(fota: Emulator) -> None:
     client = fota.client
     client.licenses.status(ACCOUNT)
     tokens = client._tokens.get(session=True)
+    client.log_out()
     told = "".join(
         f"{entry}{entry.request_headers}{entry.request_body!r}{entry.headers}{entry.body!r}"
         for entry in fota.requests

@@ -7,7 +7,7 @@ Each `type: ignore` stands where a mistake must be found: one that is not is tol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import assert_type
 
 from fotapool import (
@@ -29,6 +29,8 @@ from fotapool import (
     Listing,
     Outcome,
     Page,
+    PlanChange,
+    PlannedUpgrade,
     PoolChange,
     PoolStatus,
     Refusals,
@@ -59,6 +61,20 @@ def blocking(client: Client, account: str, imeis: list[str]) -> int:
         assert_type(page.cursor, str | None)
     for device in devices:
         assert_type(device.imei, str)
+
+    made = client.upgrades.plan(
+        account,
+        imeis,
+        firmware_name="new",
+        firmware_to="2",
+        starts_on=date(2026, 2, 1),
+        ends_on=date(2026, 2, 2),
+    )
+    assert_type(made, PlanChange)
+    planned = client.upgrades.planned(account, made.upgrade_id)
+    assert_type(planned, PlannedUpgrade)
+    assert_type(planned.starts_on, date | None)
+    client.log_out()
 
     plan = client.pool.dry_run_remove(account, imeis)
     assert_type(plan, DryRun)

@@ -40,7 +40,9 @@ KEYS_KEPT_HEADER = "fotapool-idempotency"
 """By this header of an answer a server tells that it keeps idempotency keys."""
 
 _TOKEN_PATH = "/api/ts/v1/oauth2/token"  # noqa: S105 -- a path
+_REVOKE_PATH = "/api/ts/v1/oauth2/revoke"
 _LOGIN_PATH = "/api/m2m/v1/session/login"
+_LOGOUT_PATH = "/api/m2m/v1/session/logout"
 
 
 @dataclass(slots=True)
@@ -141,7 +143,9 @@ def keyed(call: Call[T]) -> Call[T]:
 
 
 def request_of(origin: str, call: Call[T], tokens: Mapping[str, str]) -> HttpRequest:
-    """The request of a call that needs tokens."""
+    """The request of a call, with the tokens that it needs."""
+    if call.bare:
+        return bare_request(origin, call)
     named = {"Authorization": f"Bearer {tokens[BEARER]}"}
     if call.session:
         named["VZ-M2M-Token"] = tokens[SESSION]
@@ -167,12 +171,16 @@ def token_call(credentials: Credentials) -> Call[TokenAnswer]:
         _TOKEN_PATH,
         lambda response: login.read_token(response.body),
         login.write_form(grant_type="client_credentials"),
-        headers=(
-            ("Authorization", login.write_basic(credentials.client_id, credentials.client_secret)),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-        ),
+        headers=_form_headers(credentials),
         secret=True,
     )
+
+
+def revoke_call(credentials: Credentials, bearer: str) -> Call[None]:
+    """Ends a bearer token, which may be done twice."""
+    body = login.write_form(grant_type="client_credentials", token=bearer)
+    headers = _form_headers(credentials)
+    return Call("POST", _REVOKE_PATH, _read_nothing, body, headers=headers, writes=False, bare=True)
 
 
 def login_call(credentials: Credentials, bearer: str) -> Call[str]:
@@ -185,6 +193,23 @@ def login_call(credentials: Credentials, bearer: str) -> Call[str]:
         headers=(("Authorization", f"Bearer {bearer}"),),
         secret=True,
     )
+
+
+def logout_call(bearer: str, session: str) -> Call[None]:
+    """Ends a session, which may be done twice."""
+    headers = (("Authorization", f"Bearer {bearer}"), ("VZ-M2M-Token", session))
+    return Call("POST", _LOGOUT_PATH, _read_nothing, headers=headers, writes=False, bare=True)
+
+
+def _form_headers(credentials: Credentials) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Authorization", login.write_basic(credentials.client_id, credentials.client_secret)),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    )
+
+
+def _read_nothing(_response: Response) -> None:
+    """The token that an answer names is dead by then."""
 
 
 def read_answer(call: Call[T], response: Response) -> T:

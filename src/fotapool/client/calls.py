@@ -28,7 +28,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     Whatever `writes` carries an idempotency key; `key` is the caller's own. Our own operations
     need no `session`. An `idempotent` write comes to the same when it is done twice; another one
     may know how to `settle` what became of it when its answer was lost. What is told in a `secret`
-    answer, no error may show.
+    answer, no error may show. A `bare` call names all of its headers, tokens too.
     """
 
     method: str
@@ -42,6 +42,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     idempotent: bool = False
     settle: Callable[[], Steps[T]] | None = None
     secret: bool = False
+    bare: bool = False
 
     def __post_init__(self) -> None:
         if self.key is not None and not _KEY.fullmatch(self.key):
@@ -101,6 +102,7 @@ def making(make: Callable[[S], T], call: Call[S]) -> Call[T]:
         session=call.session,
         writes=call.writes,
         secret=call.secret,
+        bare=call.bare,
     )
 
 

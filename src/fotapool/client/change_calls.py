@@ -298,10 +298,11 @@ def _read_change(verb: Verb, response: Response) -> LicenseChange:
             Verdict(item.device_id, outcome, item.status, item.result_reason or item.reason or "")
             for item, outcome in zip(answer.device_list, outcomes, strict=True)
         ),
-        change=_read_sequence(response.headers.get("fotapool-change", "")),
+        change=read_sequence(response.headers.get("fotapool-change", "")),
         replayed=response.headers.get("idempotency-replayed") == "true",
     )
 
 
-def _read_sequence(text: str) -> int | None:
+def read_sequence(text: str) -> int | None:
+    """The number of a change in its header; None from a server that keeps none."""
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else None

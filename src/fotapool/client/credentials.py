@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 from fotapool.client.errors import AnswerError, Unauthorized
@@ -62,6 +62,10 @@ class Credentials:
         if missing:
             names = ", ".join(f"{name} (or {ENVIRONMENT[name]})" for name in missing)
             raise ConfigurationError(f"missing: {names}. Pass it to Client or set the variable")
+
+    def without_tokens(self) -> Self:
+        """The same without ready tokens."""
+        return replace(self, access_token="", session_token="")
 
     @property
     def can_fetch_token(self) -> bool:

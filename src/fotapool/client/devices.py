@@ -1,7 +1,8 @@
 # Made of aio/devices.py by scripts/uncolour: change that one.
 """`client.devices` and `client.upgrades`: the registry of an account, and the steps of upgrades.
 
-Operations of a fotapool server; on the vendor's service every call raises MissingPath.
+Operations of a fotapool server; on the vendor's service they raise MissingPath, but for the plans
+of upgrades.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fotapool.client.options import CallOptions
 from fotapool.client.own import OwnOperations
 from fotapool.client.own_calls import pool_devices_of
 from fotapool.client.paging import Listing
+from fotapool.client.plans import PlanOperations
 from fotapool.client.results import PoolChange, PoolDevice
 from fotapool.wire import pool_answers as answers
 
@@ -53,8 +55,8 @@ class DevicesController(OwnOperations):
         )
 
 
-class UpgradesController(OwnOperations):
-    """The steps of upgrades: whoever moves the firmware tells them."""
+class UpgradesController(PlanOperations, OwnOperations):
+    """Planned upgrades, and the steps of upgrades: whoever moves the firmware tells them."""
 
     def schedule(
         self,

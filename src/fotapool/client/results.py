@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Generic, TypeVar
 
 import msgspec
@@ -157,6 +157,52 @@ class CandidateEdit(Answered):
     count: int | None
     imeis: tuple[str, ...]
     reconciled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange(Answered):
+    """The answer to a planned upgrade, or to a change of one: a verdict per item.
+
+    `upgrade_id` names it from then on. `change` and `replayed` as for `LicenseChange`. A plan that
+    was cancelled has no verdicts.
+    """
+
+    account: str
+    upgrade_id: str
+    verdicts: tuple[Verdict, ...]
+    change: int | None = None
+    replayed: bool = False
+
+    @property
+    def refused(self) -> tuple[Verdict, ...]:
+        """The items that are not as was asked, each with its reason."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.ok)
+
+
+class PlannedDevice(msgspec.Struct, frozen=True, gc=False):
+    """A device of a planned upgrade. `status` and `reason` are the server's own words."""
+
+    imei: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedUpgrade(Answered):
+    """A planned upgrade, and how far it is with each of its devices; None for what is not printed.
+
+    `status` is the server's own word. `starts_on` is None where its text, `starts_on_text`, is no
+    day.
+    """
+
+    account: str
+    upgrade_id: str
+    firmware_name: str | None
+    firmware_to: str | None
+    starts_on: date | None
+    starts_on_text: str | None
+    status: str | None
+    devices: tuple[PlannedDevice, ...]
 
 
 # --- of our own operations ---------------------------------------------------------------------

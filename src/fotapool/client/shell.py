@@ -14,8 +14,10 @@ from fotapool.client.attempts import (
     bare_request,
     keyed,
     login_call,
+    logout_call,
     read_answer,
     request_of,
+    revoke_call,
     token_call,
 )
 from fotapool.client.calls import Call, Settled
@@ -170,6 +172,23 @@ class Client:
         """Let go of connections. The client can go on being used, and opens new ones."""
         self._transport.close()
 
+    def log_out(self, **options: Unpack[CallOptions]) -> None:
+        """End the session and the bearer token, and forget them; the next call logs in again.
+
+        Ready tokens that the client was given are ended too. What has died already is forgotten
+        alone; where there is nothing to end, nothing is sent. Raises ApiError where a token may
+        go on living: it is kept, so that this can be called again.
+        """
+        carrier = self.with_options(**options)
+
+        def end_session(bearer: str, session: str) -> None:
+            carrier.perform(logout_call(bearer, session))
+
+        def revoke(bearer: str) -> None:
+            carrier.perform(revoke_call(self._credentials, bearer))
+
+        self._tokens.end(log_out=end_session, revoke=revoke)
+
     def perform(self, call: Call[T], **options: Unpack[CallOptions]) -> T:
         """Carry a call. Raises ApiError, and ConfigurationError before any request."""
         if options:
@@ -229,14 +248,14 @@ class Client:
         while True:
             course.sent = False
             self._leave_alone(course)
-            tokens = self._tokens.get(session=call.session)
+            tokens = {} if call.bare else self._tokens.get(session=call.session)
             request = request_of(self._options.origin, call, tokens)
             timeout_s = course.timeout_s(self._now_s())
             course.sent = True
             try:
                 return read_answer(call, self._send(request, timeout_s))
             except AnswerError as error:
-                which = self._credentials.refused(error)
+                which = None if call.bare else self._credentials.refused(error)
                 if which is None or which in course.renewed:
                     raise
             course.sent = False

@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 from copy import copy
+from typing import TypeVar
 
-from fotapool.client.credentials import BEARER, SESSION, Credentials
+from fotapool.client.credentials import BEARER, SESSION, SESSION_OVER, Credentials
 from fotapool.client.errors import AnswerError, ErrorException, Unauthorized
 from fotapool.client.forks import renewed_in_children
 from fotapool.wire.login import TokenAnswer
+
+T = TypeVar("T")
 
 
 class Tokens:
@@ -64,6 +67,41 @@ class Tokens:
             elif which == SESSION and self._session == refused:
                 self._renew_session()
 
+    def end(
+        self,
+        *,
+        log_out: Callable[[str, str], None],
+        revoke: Callable[[str], None],
+    ) -> None:
+        """End session and bearer at the server, and forget each as it ends.
+
+        What there is no means to end is forgotten alone: a bearer without id and secret, a
+        session without a bearer. Raises ApiError.
+        """
+        with self._lock:
+            can_fetch = self._credentials.can_fetch_token
+            if self._session and (self._bearer or can_fetch):
+                self._end_session(log_out)
+            self._session = ""
+            if self._bearer and can_fetch:
+                revoke(self._bearer)
+            self._bearer = ""
+            self._credentials = self._credentials.without_tokens()
+
+    def _end_session(self, log_out: Callable[[str, str], None]) -> None:
+        def end(bearer: str) -> None:
+            log_out(bearer, self._session)
+
+        try:
+            self._with_bearer(end)
+        except Unauthorized:
+            # A dead bearer that is the last one: there is nothing left to end a session with.
+            if self._credentials.can_fetch_token:
+                raise
+        except ErrorException as error:
+            if error.refusal not in SESSION_OVER:
+                raise
+
     def _renew_bearer(self) -> None:
         def fetch() -> None:
             self._bearer = ""
@@ -77,16 +115,22 @@ class Tokens:
     def _renew_session(self) -> None:
         def log_in() -> None:
             self._session = ""
-            try:
-                self._session = self._log_in(self._bearer)
-            except Unauthorized:
-                # The bearer has died, which says nothing about the login: fetch another, once.
-                if not self._credentials.can_fetch_token:
-                    raise
-                self._renew_bearer()
-                self._session = self._log_in(self._bearer)
+            self._session = self._with_bearer(self._log_in)
 
         self._once(log_in)
+
+    def _with_bearer(self, ask: Callable[[str], T]) -> T:
+        """What is asked with the bearer alone; where that has died with another one, once."""
+        if not self._bearer and self._credentials.can_fetch_token:
+            self._renew_bearer()
+        try:
+            return ask(self._bearer)
+        except Unauthorized:
+            # Which says nothing about a login or a session.
+            if not self._credentials.can_fetch_token:
+                raise
+            self._renew_bearer()
+            return ask(self._bearer)
 
     def _once(self, fetch: Callable[[], None]) -> None:
         if self._refused is not None:

@@ -20,7 +20,14 @@ HIDDEN = "***"
 
 LOGGER = logging.getLogger("fotapool.client")
 _SECRET = frozenset(
-    {"authorization", "proxy-authorization", "vz-m2m-token", "cookie", "set-cookie"}
+    {
+        "authorization",
+        "proxy-authorization",
+        "vz-m2m-token",
+        "revokedaccesstoken",
+        "cookie",
+        "set-cookie",
+    }
 )
 
 

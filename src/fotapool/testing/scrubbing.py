@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 HIDDEN = "***"
 
-_HEADERS = frozenset({"vz-m2m-token", "cookie", "set-cookie", "proxy-authorization"})
+_HEADERS = frozenset(
+    {"vz-m2m-token", "revokedaccesstoken", "cookie", "set-cookie", "proxy-authorization"}
+)
 _MEMBERS = re.compile(
     rb'("(?:access_token|refresh_token|id_token|sessionToken|session_token|password|oldPassword|'
     rb'newPassword|client_secret|username)"\s*:\s*)"(?:[^"\\]|\\.)*"'

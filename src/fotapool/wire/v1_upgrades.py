@@ -24,24 +24,17 @@ from fotapool.model import (
 from fotapool.wire._json import encode, find_field, read_device_list, read_fields
 from fotapool.wire.answered import UNREADABLE
 from fotapool.wire.family import account_name_of, check_account
+from fotapool.wire.upgrade_answers import DONE, FAILED, PENDING, REASONS
 
 _text = msgspec.json.Decoder(str | None)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-_REFUSED = {
-    Outcome.MALFORMED: "Invalid Device IMEI.",
-    Outcome.UNKNOWN_DEVICE: "Device does not exist.",
-    Outcome.ALREADY_SCHEDULED: "Upgrade already scheduled.",
-    Outcome.UPGRADE_RUNNING: "Upgrade in progress.",
-    Outcome.NOT_LICENSED: "No license attached to device",
-    Outcome.NOT_SCHEDULED: "Upgrade not scheduled.",
-}
 STEPS = {
     Step.SCHEDULED: ("Device Accepted", "success"),
     Step.RUNNING: ("InProgress", "Upgrade in progress."),
     Step.FINISHED: ("Finished", "success"),
     Step.FAILED: ("UpgradeFailed", "Upgrade failed."),
-    Step.CANCELLED: ("RequestFailed", "Upgrade cancelled."),
+    Step.CANCELLED: (FAILED, "Upgrade cancelled."),
 }
 """Status and reason of one device; of these pairs only the first is documented."""
 
@@ -119,7 +112,7 @@ def _is_day(text: str) -> bool:
 
 def write_made(change: Change, plan: UpgradePlan) -> bytes:
     """The answer to a new upgrade: what is asked for each device, or why it is refused."""
-    return _write(change.account, plan, "RequestPending", list(map(_made_item, *_verdicts(change))))
+    return _write(change.account, plan, PENDING, list(map(_made_item, *_verdicts(change))))
 
 
 def write_upgrade(account: AccountKey, upgrade: Upgrade) -> bytes:
@@ -149,7 +142,7 @@ def write_step(change: Change, upgrade_id: bytes) -> bytes:
 def upgrade_status(steps: set[Step]) -> str:
     """How far an upgrade is as a whole (R6)."""
     if not steps:
-        return "RequestFailed"
+        return FAILED
     for step, status in ((Step.RUNNING, "InProgress"), (Step.SCHEDULED, "Queued")):
         if step in steps:
             return status
@@ -178,8 +171,8 @@ def _verdicts(change: Change) -> tuple[Sequence[str], list[Outcome]]:
 
 def _made_item(item: str, outcome: Outcome) -> dict[str, str]:
     if outcome is Outcome.SCHEDULED:
-        return {"deviceId": item, "status": "RequestPending"}
-    return _item(item, "RequestFailed", _REFUSED[outcome])
+        return {"deviceId": item, "status": PENDING}
+    return _item(item, FAILED, REASONS[outcome])
 
 
 def _item(item: str, status: str, reason: str) -> dict[str, str]:
@@ -187,8 +180,4 @@ def _item(item: str, status: str, reason: str) -> dict[str, str]:
 
 
 def _told(outcome: Outcome) -> tuple[str, str]:
-    if outcome is Outcome.SCHEDULED:
-        return "AddDeviceSucceed", "Device added Successfully"
-    if outcome is Outcome.CANCELLED:
-        return "RemoveDeviceSucceed", "Device removed Successfully"
-    return "RequestFailed", _REFUSED[outcome]
+    return DONE.get(outcome) or (FAILED, REASONS[outcome])

@@ -1,6 +1,7 @@
 """`client.devices` and `client.upgrades`: the registry of an account, and the steps of upgrades.
 
-Operations of a fotapool server; on the vendor's service every call raises MissingPath.
+Operations of a fotapool server; on the vendor's service they raise MissingPath, but for the plans
+of upgrades.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Unpack
 
 from fotapool.client.aio.own import AsyncOwnOperations
 from fotapool.client.aio.paging import AsyncListing
+from fotapool.client.aio.plans import AsyncPlanOperations
 from fotapool.client.options import CallOptions
 from fotapool.client.own_calls import pool_devices_of
 from fotapool.client.results import PoolChange, PoolDevice
@@ -52,8 +54,8 @@ class AsyncDevicesController(AsyncOwnOperations):
         )
 
 
-class AsyncUpgradesController(AsyncOwnOperations):
-    """The steps of upgrades: whoever moves the firmware tells them."""
+class AsyncUpgradesController(AsyncPlanOperations, AsyncOwnOperations):
+    """Planned upgrades, and the steps of upgrades: whoever moves the firmware tells them."""
 
     async def schedule(
         self,
