@@ -7,6 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from fotapool import (
     LicenseSummary,
     NotJson,
     Page,
+    PlanChange,
     PoolChange,
     Response,
 )
@@ -40,6 +42,19 @@ A, B, STRANGE = "990003425730524", "990000473475967", "352906110000001"
 SEEDED = Scenario(accounts=(Account(licenses=9, devices=(A, B), candidates=(A,)),))
 V2 = LicenseIMEI(device_list=[A])
 V3 = LicensesAssignedRemovedRequest(device_list=[A])
+
+
+def planned(client: Client) -> PlanChange:
+    client.licenses.assign(ACCOUNT, [A])
+    return client.upgrades.plan(
+        ACCOUNT,
+        [A],
+        firmware_name="FW_01To02",
+        firmware_to="FW_02",
+        starts_on=date(2026, 2, 1),
+        ends_on=date(2026, 2, 8),
+    )
+
 
 # What each verb gives; of a list, the first page.
 RESULTS: dict[str, Callable[[Client], Any]] = {
@@ -102,6 +117,13 @@ RESULTS: dict[str, Callable[[Client], Any]] = {
     "upgrades.finish": lambda c: c.upgrades.finish(ACCOUNT, [A]),
     "upgrades.fail": lambda c: c.upgrades.fail(ACCOUNT, [A]),
     "upgrades.cancel": lambda c: c.upgrades.cancel(ACCOUNT, [A]),
+    "upgrades.plan": planned,
+    "upgrades.planned": lambda c: c.upgrades.planned(ACCOUNT, planned(c).upgrade_id),
+    "upgrades.add_to_plan": lambda c: c.upgrades.add_to_plan(ACCOUNT, planned(c).upgrade_id, [B]),
+    "upgrades.remove_from_plan": lambda c: c.upgrades.remove_from_plan(
+        ACCOUNT, planned(c).upgrade_id, [A]
+    ),
+    "upgrades.cancel_plan": lambda c: c.upgrades.cancel_plan(ACCOUNT, planned(c).upgrade_id),
 }
 
 
