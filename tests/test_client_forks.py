@@ -15,13 +15,21 @@ from fotapool.testing import Account, Live, Scenario
 from network import Authority, Service, serving_tls
 
 SOURCE = Path(__file__).parent.parent / "src"
-PATIENCE_S = 60
+PATIENCE_S = 100
 DEVICES = Scenario(accounts=(Account(licenses=200, devices=200),))
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 COMMON = """
-import asyncio, multiprocessing, os, sys, threading, time
+import asyncio, faulthandler, multiprocessing, os, sys, threading, time
 from fotapool import AsyncClient, Client
+
+
+def watch():
+    faulthandler.dump_traceback_later(80, exit=True)  # whoever hangs says where
+
+
+watch()
+os.register_at_fork(after_in_child=watch)
 
 CHILDREN, THREADS, CALLS = 6, 4, 15
 IMEIS = [f"{at:015d}" for at in range(1000)]
