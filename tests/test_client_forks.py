@@ -15,19 +15,20 @@ from fotapool.testing import Account, Live, Scenario
 from network import Authority, Service, serving_tls
 
 SOURCE = Path(__file__).parent.parent / "src"
-PATIENCE_S = 100
+PATIENCE_S = 60
 DEVICES = Scenario(accounts=(Account(licenses=200, devices=200),))
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 COMMON = """
-import asyncio, faulthandler, multiprocessing, os, sys, threading, time
+import asyncio, faulthandler, multiprocessing, os, signal, sys, threading, time
 from fotapool import AsyncClient, Client
 
 
 def watch():
-    faulthandler.dump_traceback_later(80, exit=True)  # whoever hangs says where
+    signal.alarm(45)
 
 
+faulthandler.register(signal.SIGALRM)  # whoever hangs says where
 watch()
 os.register_at_fork(after_in_child=watch)
 
@@ -220,7 +221,8 @@ def run(program: str, env: dict[str, str]) -> None:
             said = process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            pytest.fail(f"a process of it still runs after {PATIENCE_S} s")
+            where = process.communicate()[1]
+            pytest.fail(f"a process of it still runs after {PATIENCE_S} s\n{where}")
     assert (*said, process.returncode) == ("done\n", "", 0)
 
 
