@@ -7,6 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from fotapool import (
     LicenseSummary,
     NotJson,
     Page,
+    PlanChange,
     PoolChange,
     Response,
 )
@@ -40,6 +42,18 @@ A, B, STRANGE = "990003425730524", "990000473475967", "352906110000001"
 SEEDED = Scenario(accounts=(Account(licenses=9, devices=(A, B), candidates=(A,)),))
 V2 = LicenseIMEI(device_list=[A])
 V3 = LicensesAssignedRemovedRequest(device_list=[A])
+
+
+def plan(client: Client) -> PlanChange:
+    return client.upgrades.plan(
+        ACCOUNT,
+        [A],
+        firmware_name="new",
+        firmware_to="2",
+        starts_on=date(2026, 2, 1),
+        ends_on=date(2026, 2, 2),
+    )
+
 
 # What each verb gives; of a list, the first page.
 RESULTS: dict[str, Callable[[Client], Any]] = {
@@ -102,6 +116,13 @@ RESULTS: dict[str, Callable[[Client], Any]] = {
     "upgrades.finish": lambda c: c.upgrades.finish(ACCOUNT, [A]),
     "upgrades.fail": lambda c: c.upgrades.fail(ACCOUNT, [A]),
     "upgrades.cancel": lambda c: c.upgrades.cancel(ACCOUNT, [A]),
+    "upgrades.plan": plan,
+    "upgrades.planned": lambda c: c.upgrades.planned(ACCOUNT, plan(c).upgrade_id),
+    "upgrades.add_to_plan": lambda c: c.upgrades.add_to_plan(ACCOUNT, plan(c).upgrade_id, [B]),
+    "upgrades.remove_from_plan": lambda c: c.upgrades.remove_from_plan(
+        ACCOUNT, plan(c).upgrade_id, [A]
+    ),
+    "upgrades.cancel_plan": lambda c: c.upgrades.cancel_plan(ACCOUNT, plan(c).upgrade_id),
 }
 
 
