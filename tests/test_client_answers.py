@@ -44,14 +44,15 @@ V2 = LicenseIMEI(device_list=[A])
 V3 = LicensesAssignedRemovedRequest(device_list=[A])
 
 
-def plan(client: Client) -> PlanChange:
+def planned(client: Client) -> PlanChange:
+    client.licenses.assign(ACCOUNT, [A])
     return client.upgrades.plan(
         ACCOUNT,
         [A],
-        firmware_name="new",
-        firmware_to="2",
+        firmware_name="FW_01To02",
+        firmware_to="FW_02",
         starts_on=date(2026, 2, 1),
-        ends_on=date(2026, 2, 2),
+        ends_on=date(2026, 2, 8),
     )
 
 
@@ -116,13 +117,13 @@ RESULTS: dict[str, Callable[[Client], Any]] = {
     "upgrades.finish": lambda c: c.upgrades.finish(ACCOUNT, [A]),
     "upgrades.fail": lambda c: c.upgrades.fail(ACCOUNT, [A]),
     "upgrades.cancel": lambda c: c.upgrades.cancel(ACCOUNT, [A]),
-    "upgrades.plan": plan,
-    "upgrades.planned": lambda c: c.upgrades.planned(ACCOUNT, plan(c).upgrade_id),
-    "upgrades.add_to_plan": lambda c: c.upgrades.add_to_plan(ACCOUNT, plan(c).upgrade_id, [B]),
+    "upgrades.plan": planned,
+    "upgrades.planned": lambda c: c.upgrades.planned(ACCOUNT, planned(c).upgrade_id),
+    "upgrades.add_to_plan": lambda c: c.upgrades.add_to_plan(ACCOUNT, planned(c).upgrade_id, [B]),
     "upgrades.remove_from_plan": lambda c: c.upgrades.remove_from_plan(
-        ACCOUNT, plan(c).upgrade_id, [A]
+        ACCOUNT, planned(c).upgrade_id, [A]
     ),
-    "upgrades.cancel_plan": lambda c: c.upgrades.cancel_plan(ACCOUNT, plan(c).upgrade_id),
+    "upgrades.cancel_plan": lambda c: c.upgrades.cancel_plan(ACCOUNT, planned(c).upgrade_id),
 }
 
 

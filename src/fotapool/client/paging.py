@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Generic, TypeVar
 
 from fotapool.client.calls import NO_CURSOR, Call, Performer
@@ -27,7 +27,7 @@ class Listing(Generic[T]):
         self._name = name
         self._call_at = call_at
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Generator[T, None]:
         for page in self.pages():
             for item in page.items:
                 yield item
@@ -45,7 +45,7 @@ class Listing(Generic[T]):
                     break
         return items
 
-    def pages(self, cursor: str | None = None) -> Iterator[Page[T]]:
+    def pages(self, cursor: str | None = None) -> Generator[Page[T], None]:
         """The pages from a cursor on: that of the last page one has dealt with. Raises ApiError."""
         for page in each_page(
             self._performer,
@@ -66,7 +66,7 @@ def each_page(
     *,
     cursor: str | None = None,
     items_of: Callable[[T], Sequence[object]] = lambda _page: (),
-) -> Iterator[T]:
+) -> Generator[T, None]:
     """Every page of a list from a cursor on, each asked for when the one before is used up.
 
     `call_at` asks for the page behind a cursor, `next_of` names the cursor of the next page, None

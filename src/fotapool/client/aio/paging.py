@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Generic, TypeVar
 
 from fotapool.client.calls import NO_CURSOR, AsyncPerformer, Call
@@ -25,7 +25,7 @@ class AsyncListing(Generic[T]):
         self._name = name
         self._call_at = call_at
 
-    async def __aiter__(self) -> AsyncIterator[T]:
+    async def __aiter__(self) -> AsyncGenerator[T, None]:
         async for page in self.pages():
             for item in page.items:
                 yield item
@@ -43,7 +43,7 @@ class AsyncListing(Generic[T]):
                     break
         return items
 
-    async def pages(self, cursor: str | None = None) -> AsyncIterator[Page[T]]:
+    async def pages(self, cursor: str | None = None) -> AsyncGenerator[Page[T], None]:
         """The pages from a cursor on: that of the last page one has dealt with. Raises ApiError."""
         async for page in each_page(
             self._performer,
@@ -64,7 +64,7 @@ async def each_page(
     *,
     cursor: str | None = None,
     items_of: Callable[[T], Sequence[object]] = lambda _page: (),
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """Every page of a list from a cursor on, each asked for when the one before is used up.
 
     `call_at` asks for the page behind a cursor, `next_of` names the cursor of the next page, None
