@@ -128,6 +128,49 @@ def test_a_task_that_is_cancelled_during_the_login_holds_up_nobody() -> None:
     ]
 
 
+def test_to_log_out_holds_up_nobody_and_forgets_no_token_of_others() -> None:
+    class Slow(Script):
+        async def send_async(self, request: HttpRequest, timeout_s: float) -> Response:
+            if request.url.endswith("/logout"):
+                asked.set()
+                await done.wait()
+            return self.send(request, timeout_s)
+
+    asked, done = asyncio.Event(), asyncio.Event()
+    over = {
+        "errorCode": "UnifiedWebService.REQUEST_FAILED.SessionToken.Expired",
+        "errorMessage": "x",
+    }
+    session = answer(200, {"sessionToken": "s2"})
+    change, ended = answer(200, CHANGE), answer(200)
+    script = Slow(change, answer(400, over), session, change, ended, ended)
+
+    async def logged_out() -> None:
+        client = AsyncClient(
+            client_id="i",
+            client_secret="s",
+            username="u",
+            password="p",
+            access_token="b",
+            session_token="s1",
+            transport=script,
+        )
+        ending = asyncio.create_task(client.log_out())
+        await asked.wait()
+        for _ in range(2):
+            await asyncio.wait_for(client.licenses.assign("a", ["1"]), 5)
+        done.set()
+        await ending
+        script.answers += [answer(200, {"access_token": "b2"}), answer(200, CHANGE)]
+        await client.licenses.assign("a", ["1"])
+
+    asyncio.run(logged_out())
+    assert [request.url.rpartition("/")[2] for request in script.sent] == [
+        *("assign", "assign", "login", "assign", "logout", "revoke", "token", "assign")
+    ]
+    assert script.sent[-1].headers["VZ-M2M-Token"] == "s2", "begun while the other was ended"
+
+
 def test_the_deprecation_warning_points_at_the_line_that_awaits() -> None:
     async def deprecated() -> None:
         client = AsyncClient(

@@ -7,14 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from copy import copy
-from typing import TypeVar
 
 from fotapool.client.credentials import BEARER, SESSION, SESSION_OVER, Credentials
 from fotapool.client.errors import AnswerError, ErrorException, Unauthorized
 from fotapool.client.forks import renewed_in_children
 from fotapool.wire.login import TokenAnswer
-
-T = TypeVar("T")
 
 
 class Tokens:
@@ -76,31 +73,45 @@ class Tokens:
         """End session and bearer at the server, and forget each as it ends.
 
         What there is no means to end is forgotten alone: a bearer without id and secret, a
-        session without a bearer. Raises ApiError.
+        session without a bearer. Nobody is held up: calls that lose a token meanwhile renew it.
+        Raises ApiError.
         """
         with self._lock:
-            can_fetch = self._credentials.can_fetch_token
-            if self._session and (self._bearer or can_fetch):
-                self._end_session(log_out)
-            self._session = ""
-            if self._bearer and can_fetch:
-                revoke(self._bearer)
-            self._bearer = ""
-            self._credentials = self._credentials.without_tokens()
+            bearer, session = self._bearer, self._session
+        can_fetch = self._credentials.can_fetch_token
+        if session and can_fetch:
+            bearer = (self.get(session=False))[BEARER]
+        if session and bearer:
+            bearer = self._end_session(log_out, bearer, session)
+        self._forget(SESSION, session)
+        if bearer and can_fetch:
+            revoke(bearer)
+        self._forget(BEARER, bearer)
 
-    def _end_session(self, log_out: Callable[[str, str], None]) -> None:
-        def end(bearer: str) -> None:
-            log_out(bearer, self._session)
-
+    def _end_session(self, log_out: Callable[[str, str], None], bearer: str, session: str) -> str:
+        """Ends a session, with another bearer where this one has died; gives the last one."""
         try:
-            self._with_bearer(end)
-        except Unauthorized:
-            # A dead bearer that is the last one: there is nothing left to end a session with.
-            if self._credentials.can_fetch_token:
-                raise
+            try:
+                log_out(bearer, session)
+            except Unauthorized:
+                # Without another bearer there is nothing left to end a session with.
+                if self._credentials.can_fetch_token:
+                    self.renew(BEARER, bearer)
+                    bearer = (self.get(session=False))[BEARER]
+                    log_out(bearer, session)
         except ErrorException as error:
             if error.refusal not in SESSION_OVER:
                 raise
+        return bearer
+
+    def _forget(self, which: str, ended: str) -> None:
+        """Forget a token that was ended, unless there is another one meanwhile."""
+        with self._lock:
+            if which == BEARER and self._bearer == ended:
+                self._bearer = ""
+            elif which == SESSION and self._session == ended:
+                self._session = ""
+            self._credentials = self._credentials.without_tokens()
 
     def _renew_bearer(self) -> None:
         def fetch() -> None:
@@ -115,22 +126,16 @@ class Tokens:
     def _renew_session(self) -> None:
         def log_in() -> None:
             self._session = ""
-            self._session = self._with_bearer(self._log_in)
+            try:
+                self._session = self._log_in(self._bearer)
+            except Unauthorized:
+                # The bearer has died, which says nothing about the login: fetch another, once.
+                if not self._credentials.can_fetch_token:
+                    raise
+                self._renew_bearer()
+                self._session = self._log_in(self._bearer)
 
         self._once(log_in)
-
-    def _with_bearer(self, ask: Callable[[str], T]) -> T:
-        """What is asked with the bearer alone; where that has died with another one, once."""
-        if not self._bearer and self._credentials.can_fetch_token:
-            self._renew_bearer()
-        try:
-            return ask(self._bearer)
-        except Unauthorized:
-            # Which says nothing about a login or a session.
-            if not self._credentials.can_fetch_token:
-                raise
-            self._renew_bearer()
-            return ask(self._bearer)
 
     def _once(self, fetch: Callable[[], None]) -> None:
         if self._refused is not None:
