@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def prepare_file(path: Path, clock: Clock, migrations: Sequence[Migration]) -> N
             _check_version(path, found, newest)
             if not found:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             if 0 < found < newest:
                 _copy_beside(connection, path, found)
             for migration in migrations:
@@ -78,6 +79,20 @@ def apply_migration(connection: sqlite3.Connection, migration: Migration, clock:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log. While another process does so SQLite does not wait: we do."""
+    until_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+                raise
+        else:
+            return
+        time.sleep(0.01)
 
 
 def _check_header(path: Path, newest: int) -> None:
