@@ -34,6 +34,7 @@ from fotapool.testing import Emulator, Live, emulated
 from network import (
     Asked,
     Authority,
+    Handle,
     ProxyServer,
     Service,
     answered,
@@ -748,10 +749,8 @@ def test_waiting_for_a_connection_has_an_end() -> None:
     assert len(made.seen) == 1
 
 
-@both
-def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
-    """A write over it would end in doubt, though it never left."""
-    ended = threading.Semaphore(0)
+def hanging_up(ended: threading.Semaphore) -> Handle:
+    """Answers once and closes the connection, which `ended` tells."""
 
     def once(connection: socket.socket) -> None:
         asked = read_request(connection)
@@ -761,7 +760,15 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
             connection.close()
             ended.release()
 
-    with listening(once) as port, client_of(f"http://127.0.0.1:{port}") as client:
+    return once
+
+
+@both
+def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
+    """A write over it would end in doubt, though it never left."""
+    ended = threading.Semaphore(0)
+
+    with listening(hanging_up(ended)) as port, client_of(f"http://127.0.0.1:{port}") as client:
         for _ in range(5):
             assert client.licenses.assign("a", [A]).verdicts[0].imei == A
             assert ended.acquire(timeout=10)
@@ -769,14 +776,6 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
 
 def test_nor_one_that_the_event_loop_had_no_turn_to_see_close() -> None:
     ended = threading.Semaphore(0)
-
-    def once(connection: socket.socket) -> None:
-        asked = read_request(connection)
-        if asked is not None:
-            connection.sendall(asked.reply())
-            connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
-            ended.release()
 
     async def calls(port: int) -> None:
         async with AsyncClient(
@@ -789,7 +788,7 @@ def test_nor_one_that_the_event_loop_had_no_turn_to_see_close() -> None:
                 await client.licenses.assign("a", [A])
                 assert ended.acquire(timeout=10)
 
-    with listening(once) as port:
+    with listening(hanging_up(ended)) as port:
         asyncio.run(calls(port))
 
 

@@ -92,18 +92,10 @@ class AsyncPerformer(Protocol):
 
 def making(make: Callable[[S], T], call: Call[S]) -> Call[T]:
     """The call that makes something of what another one reads."""
-    return Call(
-        call.method,
-        call.path,
-        lambda response: make(call.read(response)),
-        call.body,
-        call.key,
-        headers=call.headers,
-        session=call.session,
-        writes=call.writes,
-        secret=call.secret,
-        bare=call.bare,
+    made: Call[Any] = msgspec.structs.replace(
+        call, read=lambda response: make(call.read(response)), settle=None
     )
+    return made
 
 
 def paged(
@@ -111,6 +103,17 @@ def paged(
 ) -> Call[Page[T]]:
     """The call that reads a page out of what another one reads."""
     return making(lambda told: Page(tuple(items_of(told)), next_of(told)), call)
+
+
+def change_number(response: Response) -> int | None:
+    """The number of the change that a write was; None from a server that keeps no ledger."""
+    told = response.headers.get("fotapool-change", "")
+    return int(told) if re.fullmatch("[0-9]{1,18}", told) else None
+
+
+def is_replayed(response: Response) -> bool:
+    """Whether a write had been carried out before, under the same key."""
+    return response.headers.get("idempotency-replayed") == "true"
 
 
 def path_of_account(before: str, account: str) -> str:

@@ -6,7 +6,6 @@ What its devices hold is read, and what is not as was asked is sent: nothing els
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,16 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import structs
 
-from fotapool.client.calls import NO_CURSOR, Call, Settled, Steps, list_of_imeis, making
+from fotapool.client.calls import (
+    NO_CURSOR,
+    Call,
+    Settled,
+    Steps,
+    change_number,
+    is_replayed,
+    list_of_imeis,
+    making,
+)
 from fotapool.client.documented_calls import (
     candidates_call,
     candidates_path,
@@ -298,11 +306,6 @@ def _read_change(verb: Verb, response: Response) -> LicenseChange:
             Verdict(item.device_id, outcome, item.status, item.result_reason or item.reason or "")
             for item, outcome in zip(answer.device_list, outcomes, strict=True)
         ),
-        change=read_sequence(response.headers.get("fotapool-change", "")),
-        replayed=response.headers.get("idempotency-replayed") == "true",
+        change=change_number(response),
+        replayed=is_replayed(response),
     )
-
-
-def read_sequence(text: str) -> int | None:
-    """The number of a change in its header; None from a server that keeps none."""
-    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None

@@ -23,7 +23,7 @@ from urllib3.util.connection import allowed_gai_family, create_connection
 
 from fotapool.client.errors import ConnectionFailed, Response, TimedOut
 from fotapool.client.forks import renewed_in_children
-from fotapool.client.network import CONNECT_TIMEOUT_S, Network, Proxy, Unsent, no_connection, why
+from fotapool.client.network import CONNECT_TIMEOUT_S, Network, Proxy, Unsent, never_sent, why
 from fotapool.client.transport import HttpRequest, host_of
 
 if TYPE_CHECKING:
@@ -78,9 +78,7 @@ class Connections:
                 redirect=False,
             )
         except Unsent as error:
-            kind = TimedOut if error.late else ConnectionFailed
-            reason = "" if error.late else str(error)
-            raise kind(no_connection(request.url, proxy, reason), sent=False) from error
+            raise never_sent(error, request.url, proxy) from error
         except Overdue as error:
             raise TimedOut(f"{host} did not answer within {timeout_s:g} s", sent=True) from error
         except HTTPError as error:

@@ -88,15 +88,27 @@ def cursor_after(page: LicenseSummary | answers.DeviceList) -> str | None:
     return NO_CURSOR if last is None else str(last)
 
 
+def account_devices_call(
+    account: str, cursor: str | None, protocol: str | None
+) -> Call[Page[AccountDevice]]:
+    path = _devices_path(account) + query_of({"lastSeenDeviceId": cursor, "protocol": protocol})
+    return devices_paged(documented_get(path, answers.read_devices))
+
+
 def named_call(account: str, imeis: list[str]) -> Call[answers.DeviceList]:
     """Asks for up to 1,000 devices by name."""
-    path = path_of_account("/api/fota/v3/devices/", account)
     body = v3.write_device_names(imeis)
-    return Call("POST", path, reading(answers.read_devices), body, writes=False)
+    read = reading(answers.read_devices)
+    return Call("POST", _devices_path(account), read, body, writes=False)
 
 
-def account_devices_of(page: answers.DeviceList) -> Iterator[AccountDevice]:
-    return map(account_device, page.device_list or ())
+def devices_paged(call: Call[answers.DeviceList]) -> Call[Page[AccountDevice]]:
+    """The call that reads a page of devices as we tell of them."""
+    return paged(call, lambda page: map(account_device, page.device_list or ()), cursor_after)
+
+
+def _devices_path(account: str) -> str:
+    return path_of_account("/api/fota/v3/devices/", account)
 
 
 def candidates_call(account: str, cursor: str | None) -> Call[Page[str]]:

@@ -13,23 +13,18 @@ from fotapool.client.calls import (
     Call,
     Performer,
     list_of_imeis,
-    paged,
-    path_of_account,
-    query_of,
 )
 from fotapool.client.change_calls import clear_call, edit_call
 from fotapool.client.documented_calls import (
-    account_devices_of,
+    account_devices_call,
     candidates_call,
-    cursor_after,
-    documented_get,
+    devices_paged,
     named_call,
     subscription_call,
 )
 from fotapool.client.options import CallOptions
 from fotapool.client.paging import Listing
 from fotapool.client.results import AccountDevice, CandidateEdit, Page, Subscription
-from fotapool.wire import family_answers as answers
 
 
 class FamilyOperations:
@@ -48,10 +43,7 @@ class FamilyOperations:
         """Every device of the account, page by page as it is asked for. Raises ApiError."""
 
         def call_at(cursor: str | None) -> Call[Page[AccountDevice]]:
-            path = path_of_account("/api/fota/v3/devices/", account)
-            asked = {"lastSeenDeviceId": cursor, "protocol": protocol}
-            call = documented_get(path + query_of(asked), answers.read_devices)
-            return paged(call, account_devices_of, cursor_after)
+            return account_devices_call(account, cursor, protocol)
 
         return Listing(self._performer.with_options(**options), account, call_at)
 
@@ -63,7 +55,7 @@ class FamilyOperations:
         Raises ApiError.
         """
         call = named_call(account, list_of_imeis(imeis))
-        return self._performer.perform(paged(call, account_devices_of, cursor_after), **options)
+        return self._performer.perform(devices_paged(call), **options)
 
     def candidates(self, account: str, **options: Unpack[CallOptions]) -> Listing[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""

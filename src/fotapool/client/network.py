@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from fotapool.client import certificates
 from fotapool.client.certificates import FilePath
 from fotapool.client.credentials import ENVIRONMENT
+from fotapool.client.errors import ConnectionFailed, TimedOut
 from fotapool.model import ConfigurationError
 
 if TYPE_CHECKING:
@@ -262,6 +263,12 @@ def why(error: BaseException) -> str:
 
 def _is_tls(error: OSError) -> bool:
     return getattr(error, "reason", None) is not None
+
+
+def never_sent(error: Unsent, url: str, proxy: Proxy | None) -> ConnectionFailed:
+    """What a client is told of it."""
+    kind = TimedOut if error.late else ConnectionFailed
+    return kind(no_connection(url, proxy, "" if error.late else str(error)), sent=False)
 
 
 def no_connection(url: str, proxy: Proxy | None, reason: str = "") -> str:

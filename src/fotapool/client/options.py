@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TypedDict, TypeVar
 
 from fotapool.client.watching import AfterRequest, BeforeRequest
@@ -81,7 +81,8 @@ class Options:
 
 def changed(before: T, given: Mapping[str, object]) -> T:
     """A dataclass with those of these values that are its own and are given."""
-    told = {name: given[name] for name in _names(before) if given.get(name) is not None}
+    own = (field.name for field in fields(before))  # type: ignore[arg-type]
+    told = {name: given[name] for name in own if given.get(name) is not None}
     return replace(before, **told)  # type: ignore[type-var]
 
 
@@ -92,8 +93,3 @@ def check_names(given: Mapping[str, object]) -> None:
             f"no option of a call: {', '.join(sorted(unknown))}. There are "
             f"{', '.join(CallOptions.__annotations__)}"
         )
-
-
-def _names(value: object) -> tuple[str, ...]:
-    names: tuple[str, ...] = type(value).__match_args__  # type: ignore[attr-defined]
-    return names

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from fotapool.client.calls import Call, paged, path_of_account, query_of
+from fotapool.client.calls import Call, is_replayed, paged, path_of_account, query_of
 from fotapool.client.errors import Response
 from fotapool.client.results import (
     ChangeSummary,
@@ -120,9 +120,7 @@ def time_text(moment: datetime | None) -> str | None:
 
 
 def read_pool_change(response: Response) -> PoolChange:
-    change = read(response.body, answers.Change)
-    replayed = response.headers.get("idempotency-replayed") == "true"
-    return pool_change(change, replayed=replayed)
+    return pool_change(read(response.body, answers.Change), replayed=is_replayed(response))
 
 
 def dry_run_of(told: answers.DryRun) -> DryRun:

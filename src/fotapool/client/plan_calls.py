@@ -14,8 +14,14 @@ from urllib.parse import quote
 
 import msgspec
 
-from fotapool.client.calls import Call, list_of_imeis, making, path_of_account
-from fotapool.client.change_calls import read_sequence
+from fotapool.client.calls import (
+    Call,
+    change_number,
+    is_replayed,
+    list_of_imeis,
+    making,
+    path_of_account,
+)
 from fotapool.client.documented_calls import documented_get
 from fotapool.client.errors import Response
 from fotapool.client.results import PlanChange, PlannedDevice, PlannedUpgrade, Verdict
@@ -113,6 +119,6 @@ def _change_of(
         account=account,
         upgrade_id=upgrade_id,
         verdicts=verdicts,
-        change=read_sequence(response.headers.get("fotapool-change", "")),
-        replayed=response.headers.get("idempotency-replayed") == "true",
+        change=change_number(response),
+        replayed=is_replayed(response),
     )

@@ -14,11 +14,10 @@ def in_our_words(error: sqlite3.Error) -> Exception:
     """What an error of the engine means to the store's callers."""
     if isinstance(error, sqlite3.IntegrityError):
         return Contradicted(f"the tables refuse what was decided: {error}")
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if is_busy(error):
         return StoreBusy("another process holds the database; nothing was done")
     # A plain error: a table or a column of a statement of ours is not there.
-    if name == "SQLITE_ERROR" or is_damage(error):
+    if _name(error) == "SQLITE_ERROR" or is_damage(error):
         return StoreDamaged(f"the database is damaged: {error}")
     return StoreError(f"the database could not do it ({error}); nothing was done")
 
@@ -32,15 +31,24 @@ def errors_mapped() -> Iterator[None]:
         raise in_our_words(error) from error
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether somebody else holds what is needed."""
+    return _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether it is the file's content that the engine stumbled over."""
-    name = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+    return _name(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def is_unsynced(error: BaseException | None) -> bool:
     """Whether all was written, and only the disk would not vouch for it."""
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_FSYNC"
+    return _name(error) == "SQLITE_IOERR_FSYNC"
+
+
+def _name(error: BaseException | None) -> str:
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name
 
 
 def read_text(raw: bytes) -> str:

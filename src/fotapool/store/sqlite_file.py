@@ -15,7 +15,7 @@ from fotapool.model import Clock, StoreDamaged, StoreUnusable
 from fotapool.store import statements_directory as sql
 from fotapool.store.dialect import SQLITE
 from fotapool.store.schema import MIGRATIONS, Migration
-from fotapool.store.sqlite_errors import errors_mapped, is_damage, read_text
+from fotapool.store.sqlite_errors import errors_mapped, is_busy, is_damage, read_text
 
 SQLITE_VERSION_MIN = (3, 38, 0)
 APPLICATION_ID = 0x464F5441
@@ -88,7 +88,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+            if not is_busy(error) or time.monotonic() > until_s:
                 raise
         else:
             return

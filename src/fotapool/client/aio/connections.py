@@ -12,7 +12,15 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from yarl import URL
 
 from fotapool.client.errors import ConnectionFailed, Response, TimedOut
-from fotapool.client.network import CONNECT_TIMEOUT_S, Network, Proxy, Unsent, no_connection, why
+from fotapool.client.network import (
+    CONNECT_TIMEOUT_S,
+    Network,
+    Proxy,
+    Unsent,
+    never_sent,
+    no_connection,
+    why,
+)
 from fotapool.client.transport import HttpRequest, host_of
 
 if TYPE_CHECKING:
@@ -42,9 +50,7 @@ class Connections:
         try:
             return await self._exchange(request, timeout_s, proxy, settings)
         except Unsent as error:
-            kind = TimedOut if error.late else ConnectionFailed
-            reason = "" if error.late else str(error)
-            raise kind(no_connection(request.url, proxy, reason), sent=False) from error
+            raise never_sent(error, request.url, proxy) from error
         except TimeoutError as error:
             said = f"{host} did not answer within {timeout_s:g} s"
             if not progress.is_connected:

@@ -13,22 +13,17 @@ from fotapool.client.calls import (
     AsyncPerformer,
     Call,
     list_of_imeis,
-    paged,
-    path_of_account,
-    query_of,
 )
 from fotapool.client.change_calls import clear_call, edit_call
 from fotapool.client.documented_calls import (
-    account_devices_of,
+    account_devices_call,
     candidates_call,
-    cursor_after,
-    documented_get,
+    devices_paged,
     named_call,
     subscription_call,
 )
 from fotapool.client.options import CallOptions
 from fotapool.client.results import AccountDevice, CandidateEdit, Page, Subscription
-from fotapool.wire import family_answers as answers
 
 
 class AsyncFamilyOperations:
@@ -47,10 +42,7 @@ class AsyncFamilyOperations:
         """Every device of the account, page by page as it is asked for. Raises ApiError."""
 
         def call_at(cursor: str | None) -> Call[Page[AccountDevice]]:
-            path = path_of_account("/api/fota/v3/devices/", account)
-            asked = {"lastSeenDeviceId": cursor, "protocol": protocol}
-            call = documented_get(path + query_of(asked), answers.read_devices)
-            return paged(call, account_devices_of, cursor_after)
+            return account_devices_call(account, cursor, protocol)
 
         return AsyncListing(self._performer.with_options(**options), account, call_at)
 
@@ -62,9 +54,7 @@ class AsyncFamilyOperations:
         Raises ApiError.
         """
         call = named_call(account, list_of_imeis(imeis))
-        return await self._performer.perform(
-            paged(call, account_devices_of, cursor_after), **options
-        )
+        return await self._performer.perform(devices_paged(call), **options)
 
     def candidates(self, account: str, **options: Unpack[CallOptions]) -> AsyncListing[str]:
         """Who loses a license first when the pool shrinks, in order (v2). Raises ApiError."""
